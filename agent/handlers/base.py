@@ -1,0 +1,75 @@
+"""What a handler is, and the narrow window through which it sees the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from agent.models.base import Answer
+from agent.vault.values import Result, Role, Task, Tier
+
+
+class Params(BaseModel):
+    """Base of every type's parameters. Unknown keys are kept out, so a typing mistake is told, not ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class NoParams(Params):
+    """A type without parameters."""
+
+
+class Files(Protocol):
+    """Reading the vault, beneath its root only. Paths are vault-relative, POSIX.
+
+    `read` raises Refused for what may not be read and FileNotFoundError for what is not there; `limit` caps
+    the bytes. `list` yields paths of regular files below a folder, sorted, without hidden ones.
+    """
+
+    def read(self, path: str, limit: int = 1 << 20) -> bytes: ...
+
+    def exists(self, path: str) -> bool: ...
+
+    def list(self, folder: str, suffixes: Sequence[str] = ()) -> Sequence[str]: ...
+
+    def modified(self, path: str) -> float: ...
+
+    def check_writable(self, path: str) -> str: ...  # the cleaned path; Refused when a task may not write it
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that a handler may see and do. It holds no Desk, no git, no configuration."""
+
+    task: Task
+    now: datetime
+    files: Files
+    ask: Callable[..., Answer]  # ask(prompt: str, *, schema=None, max_tokens=…) → Answer; prompts/<type>.md is the system part
+    facts: Callable[[], Mapping[str, Any]]  # what the worker knows of itself: queue, recent runs, models, disk, sync
+    note: Callable[[str], None]  # one line into the run's log
+    check: Callable[[], None]  # raises TimeUp when the run was cancelled or its time is up; call it in loops
+    memory: Path  # a private folder of this type in the state folder, kept between runs (never in the vault)
+    run_dir: Path  # this run's own folder
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A task type: its name, who may run it, its parameters, and the one function that does it.
+
+    `understand(task)` turns front matter and plain English into parameters and raises Doubt when that is not
+    possible beyond doubt; the default validates `task.params` alone.
+    """
+
+    name: str
+    tier: Tier  # trivial: code only; standard: uses the model
+    role: Role
+    params: type[Params]
+    run: Callable[[Context, Any], Result]
+    limit: float = 60.0  # seconds of wall clock
+    understand: Callable[[Task], Params] | None = None
+    unmarked_waits: bool = False  # deletes, moves or sends: in an Obsidian vault it never starts from an unmarked note

@@ -1,0 +1,1 @@
+"""The vault: values and the files they live in."""
