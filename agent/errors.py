@@ -100,7 +100,9 @@ class Doubt(TaskOver):
     `reason` is one of the hand-off reasons of `agent.vault.handoff`; `tried` says what was attempted.
     """
 
-    def __init__(self, what: str, *, reason: str = "unclassified", tried: str = "", where: str = "", why: str = "") -> None:
+    def __init__(
+        self, what: str, *, reason: str = "unclassified", tried: str = "", where: str = "", why: str = ""
+    ) -> None:
         super().__init__(what, where=where, why=why)
         self.reason, self.tried = reason, tried
 

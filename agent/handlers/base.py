@@ -49,7 +49,9 @@ class Context:
     task: Task
     now: datetime
     files: Files
-    ask: Callable[..., Answer]  # ask(prompt: str, *, schema=None, max_tokens=…) → Answer; prompts/<type>.md is the system part
+    ask: Callable[
+        ..., Answer
+    ]  # ask(prompt: str, *, schema=None, max_tokens=…) → Answer; prompts/<type>.md is the system part
     facts: Callable[[], Mapping[str, Any]]  # what the worker knows of itself: queue, recent runs, models, disk, sync
     note: Callable[[str], None]  # one line into the run's log
     check: Callable[[], None]  # raises TimeUp when the run was cancelled or its time is up; call it in loops

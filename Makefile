@@ -1,0 +1,33 @@
+PY ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test run check bench clean
+
+$(STAMP): pyproject.toml
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Gofer needs Python 3.11 or newer; '$(PY)' is $$($(PY) --version). Try: make PY=python3.12 demo"; exit 2; }
+	@$(PY) -m venv $(VENV) || { echo "Python's venv module is missing. On Debian or Ubuntu: sudo apt-get install python3-venv"; rm -rf $(VENV); exit 2; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/gofer demo
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest
+
+run: $(STAMP)
+	@$(BIN)/gofer run
+
+check: $(STAMP)
+	@$(BIN)/ruff check agent tests
+	@$(BIN)/ruff format --check agent tests
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest tests/test_layers.py
+
+bench: $(STAMP)
+	@$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf $(VENV)
