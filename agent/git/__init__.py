@@ -1,0 +1,1 @@
+"""The only room that speaks git. Policy (when, what, again) lives elsewhere."""

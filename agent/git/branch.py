@@ -1,0 +1,271 @@
+"""Moving the person's branch without ever getting in their way.
+
+The order is what keeps their commits safe: everything is prepared beforehand; then, with `index.lock` held for
+well under a millisecond, the new index is renamed into place; then the branch moves by compare-and-swap. The
+other order loses data: `git commit` reads HEAD, then the index, and locks only later, so a branch that moved
+before the index makes the person's next commit delete what Gofer added.
+
+`index.lock` is a hard link to the prepared index. So it appears whole, it can be told from anybody else's lock
+(same inode), and a guard process removes it when Gofer is killed at the wrong moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import crash
+from agent.errors import Busy
+from agent.git.command import close_pipes, kill_group
+from agent.git.repository import Head, Repository
+
+QUIET = 0.3  # seconds since anybody else changed index or HEAD
+PATIENCE = 5.0  # seconds to wait for such a moment, then go on anyway
+EDITOR_AGE = 120.0  # seconds: a commit message older than this was abandoned
+_GUARD = 'while read -r _; do :; done; [ "$1" -ef "$2" ] && rm -f "$1"; rm -f "$2"'
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the index shall hold for one path: `new` is a blob id, or None to remove it. The entry is only touched
+    while it is one of `only_if` (None stands for "no entry"): anything else was staged by the person."""
+
+    new: str | None
+    only_if: frozenset[str | None]
+
+
+class Branch:
+    """The branch that HEAD names, together with the person's index."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+        self._index, self._lock = repository.index, repository.git_dir / "index.lock"
+        self._prepared = repository.git_dir / "gofer-index"
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._mover: subprocess.Popen[bytes] | None = None
+        self._own: tuple[int, int] = (0, 0)  # what our own last write left behind: index time, ref time
+        self._restless_since: float | None = None
+
+    def blocked(self, head: Head, now: float) -> str | None:
+        """Why the branch may not be moved now, in words for people; None when it may. `now`: seconds since 1970."""
+        if head.branch is None:
+            return "HEAD is detached: git switch to your branch"
+        if doing := self.repository.operation():
+            return f"{doing} is in progress: finish it or abort it"
+        if self._lock.exists():
+            return "another git command holds index.lock"
+        if self._message_open(head.branch, now):
+            return "a commit message is being written"
+        return None
+
+    def restless(self, head: Head, now: float) -> bool:
+        """Whether somebody else changed index or HEAD within the last 0.3 s (for 5 s at most)."""
+        ref = self.repository.newest_ref_time(head.branch or "")
+        seen = (_mtime(self._index), ref)
+        newest = max(t for t, own in zip(seen, self._own, strict=True) if t != own) if seen != self._own else 0
+        if now - newest / 1e9 >= QUIET:
+            self._restless_since = None
+            return False
+        self._restless_since = self._restless_since or now
+        if now - self._restless_since > PATIENCE:
+            self._restless_since = None
+            return False
+        return True
+
+    def _message_open(self, branch: str, now: float) -> bool:
+        message, ref = _mtime(self.repository.git_dir / "COMMIT_EDITMSG"), self.repository.newest_ref_time(branch)
+        return bool(ref) and message > ref and now - message / 1e9 < EDITOR_AGE
+
+    def advance(self, head: Head, commit: str, entries: Mapping[str, Entry]) -> None:
+        """Let index and branch follow from `head` to `commit`. Raises Busy, with nothing changed on the branch,
+        when somebody else was faster: build anew on what is there now."""
+        assert head.branch is not None
+        swap = self._prepare(entries)
+        if swap:
+            self._swap(head, *swap)
+        crash.step("index swapped, branch not moved")
+        self._move(head, commit)
+        self._own = (_mtime(self._index), self.repository.newest_ref_time(head.branch))
+
+    # -- the index ---------------------------------------------------------------------------------------------
+
+    def _prepare(self, entries: Mapping[str, Entry]) -> tuple[os.stat_result | None] | None:
+        """Write the new index beside the old one; returns the old one's stat, None when there is nothing to do."""
+        self._prepared.unlink(missing_ok=True)
+        before: os.stat_result | None = None
+        with contextlib.suppress(FileNotFoundError):
+            before = os.stat(self._index)
+            shutil.copyfile(self._index, self._prepared)
+            os.chmod(self._prepared, before.st_mode & 0o777)
+        if before is None and self.repository.head().commit is not None:
+            return None  # a clone without a checkout: an index of ours alone would delete all the rest
+        staged = self._staged(entries) if before else {}
+        lines = []
+        for path, entry in entries.items():
+            have = staged.get(path)
+            if have == entry.new or have not in entry.only_if:
+                continue
+            lines.append(f"100644 {entry.new}\t{path}" if entry.new else f"0 {self.repository.zero}\t{path}")
+        if not lines:
+            self._prepared.unlink(missing_ok=True)
+            return None
+        self.repository.git.run(
+            "update-index", "-z", "--index-info",
+            stdin="\0".join(lines).encode() + b"\0",
+            env={"GIT_INDEX_FILE": str(self._prepared)},
+        )  # fmt: skip
+        return (before,)
+
+    def _staged(self, entries: Mapping[str, Entry]) -> dict[str, str | None]:
+        """The blob that the prepared copy holds for each path. Reading the index takes a process, so first look
+        whether its bytes hold any of the names at all (index versions 2 and 3 store names whole)."""
+        data = self._prepared.read_bytes()
+        plain = data[4:8] in (b"\0\0\0\2", b"\0\0\0\3") and not any(self.repository.git_dir.glob("sharedindex.*"))
+        names = [path for path in entries if not plain or path.encode() + b"\0" in data]
+        if not names:
+            return {}
+        listing = self.repository.git.run(
+            "--literal-pathspecs", "ls-files", "--stage", "-z", "--", *names[:1000],
+            env={"GIT_INDEX_FILE": str(self._prepared)},
+        ) if len(names) <= 1000 else self.repository.git.run(
+            "ls-files", "--stage", "-z", env={"GIT_INDEX_FILE": str(self._prepared)}
+        )  # fmt: skip
+        staged: dict[str, str | None] = {}
+        for record in listing.out.decode("utf-8", "surrogateescape").split("\0"):
+            if record:
+                meta, path = record.split("\t", 1)
+                _mode, blob, stage = meta.split(" ")
+                staged[path] = blob if stage == "0" else "conflict"
+        return staged
+
+    def _swap(self, head: Head, before: os.stat_result | None) -> None:
+        self._watch_over()
+        _sync_file(self._prepared)
+        try:
+            os.link(self._prepared, self._lock)
+        except FileExistsError:
+            self._prepared.unlink(missing_ok=True)
+            raise Busy("another git command holds index.lock", where=str(self._lock)) from None
+        crash.step("index.lock held")
+        try:
+            if _identity(self._index) != (before and _key(before)) or self.repository.head() != head:
+                raise Busy("index or HEAD changed while the commit was built", where=str(self.repository.git_dir))
+            os.rename(self._lock, self._index)
+        except BaseException:
+            self._lock.unlink(missing_ok=True)
+            raise
+        finally:
+            self._prepared.unlink(missing_ok=True)
+
+    def _watch_over(self) -> None:
+        """Start the guard: a shell that waits for our end and then removes our lock, if it is still there."""
+        if self._guard is None or self._guard.poll() is not None:
+            self._guard = subprocess.Popen(
+                ["/bin/sh", "-c", _GUARD, "gofer-guard", str(self._lock), str(self._prepared)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    # -- the branch --------------------------------------------------------------------------------------------
+
+    def _move(self, head: Head, commit: str) -> None:
+        """Compare-and-swap the branch from head to commit; Busy when it is somewhere else by now."""
+        old = head.commit or self.repository.zero
+        for fresh in (False, True):
+            mover = self._mover
+            if mover is None or mover.poll() is not None or fresh:
+                self.rest()
+                mover = self._mover = self.repository.git.start(
+                    "update-ref", "-m", "gofer: outcome", "--create-reflog", "--stdin"
+                )
+            assert mover.stdin and mover.stdout
+            with contextlib.suppress(BrokenPipeError):
+                mover.stdin.write(f"start\nupdate {head.branch} {commit} {old}\ncommit\n".encode())
+                mover.stdin.flush()
+                if mover.stdout.readline() == b"start: ok\n" and mover.stdout.readline() == b"commit: ok\n":
+                    return
+            found = self.repository.info(head.branch or "")
+            if found and found[0] == commit:
+                return
+            self._unlock(head, commit)
+            if (found[0] if found else None) != head.commit:
+                break
+        self.rest()
+        raise Busy("the branch moved, or its lock is held", where=head.branch or "")
+
+    def _unlock(self, head: Head, commit: str) -> None:
+        """Remove what a killed `update-ref` of ours left: a lock that names our commit, or an empty one that
+        nobody has touched for a second."""
+        for lock in (self.repository.common_dir / f"{head.branch}.lock", self.repository.git_dir / "HEAD.lock"):
+            with contextlib.suppress(FileNotFoundError):
+                said = lock.read_text("ascii", "replace").strip()
+                if said == commit or (not said and time.time() - os.stat(lock).st_mtime > 1):
+                    lock.unlink()
+
+    def repair(self, commit: str = "") -> None:
+        """At start: remove what an earlier worker of ours left behind when it was killed. `commit` is what that
+        worker was about to put on the branch, "" when nothing was under way."""
+        if _identity(self._prepared) is not None and _inode(self._prepared) == _inode(self._lock):
+            self._lock.unlink(missing_ok=True)
+        self._prepared.unlink(missing_ok=True)
+        if commit:
+            self._unlock(self.repository.head(), commit)
+
+    def rest(self) -> None:
+        """End the long-lived `update-ref`; the next move starts a new one."""
+        if self._mover is not None:
+            close_pipes(self._mover)
+            try:
+                self._mover.wait(2)
+            except subprocess.TimeoutExpired:
+                kill_group(self._mover)
+            self._mover = None
+
+    def close(self) -> None:
+        self.rest()
+        if self._guard is not None:
+            close_pipes(self._guard)
+            self._guard.wait(2)
+            self._guard = None
+
+
+def _key(stat: os.stat_result) -> tuple[int, int, int]:
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    try:
+        return _key(os.stat(path))
+    except FileNotFoundError:
+        return None
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def _mtime(path: Path) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _sync_file(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

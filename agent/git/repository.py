@@ -1,0 +1,144 @@
+"""Reading a repository: where it is, what HEAD says, what a tree holds, what is going on in it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.errors import PersonMustAct
+from agent.git.command import Git, GitError, close_pipes, kill_group
+
+ZERO = "0" * 40
+_OPERATIONS = {
+    "MERGE_HEAD": "a merge",
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase or an am",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+    "BISECT_LOG": "a bisect",
+    "sequencer": "a sequence of picks",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What HEAD says: the full branch name (None when detached) and its commit (None when unborn)."""
+
+    branch: str | None
+    commit: str | None
+
+
+class Repository:
+    """One work tree. Objects are read through one long-lived `cat-file`, started when first needed."""
+
+    def __init__(self, folder: Path) -> None:
+        """PersonMustAct when `folder` is not inside a git work tree."""
+        self.git = Git(folder)
+        try:
+            said = self.git.run(
+                "rev-parse",
+                "--path-format=absolute",
+                "--show-toplevel",
+                "--git-dir",
+                "--git-common-dir",
+                "--git-path",
+                "objects",
+                "--show-object-format",
+            ).text.splitlines()
+        except GitError as error:
+            raise PersonMustAct(
+                "this is not a vault: no git work tree here",
+                where=str(folder),
+                why=error.why,
+                fix="gofer init, or --vault with the folder of a vault",
+            ) from None
+        self.work_tree, self.git_dir, self.common_dir, self.objects = (Path(line) for line in said[:4])
+        self.object_format = said[4]
+        self.index = self.git_dir / "index"
+        self._reader: subprocess.Popen[bytes] | None = None
+
+    @property
+    def zero(self) -> str:
+        """The object id that means "does not exist"."""
+        return "0" * (64 if self.object_format == "sha256" else 40)
+
+    def config(self, key: str) -> str:
+        """One value of git's configuration, "" when it is not set."""
+        return self.git.run("config", "--get", key, ok=(0, 1)).text
+
+    def blob_id(self, data: bytes) -> str:
+        """The object id git gives these bytes (gitformat: `blob <size>\\0<bytes>`)."""
+        return hashlib.new(self.object_format, b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+    def head(self) -> Head:
+        """Where HEAD points now."""
+        said = (self.git_dir / "HEAD").read_text("utf-8", "replace").strip()
+        if not said.startswith("ref: "):
+            return Head(None, said)
+        branch = said.removeprefix("ref: ").strip()
+        found = self.info(branch)
+        return Head(branch, found[0] if found else None)
+
+    def info(self, revision: str) -> tuple[str, str] | None:
+        """Object id and type of a revision such as `HEAD:inbox/a.md`, None when there is none."""
+        answer = self._ask("info", revision)
+        return (answer[0], answer[1]) if len(answer) == 3 else None
+
+    def contents(self, revision: str) -> bytes | None:
+        """The bytes of an object, None when there is none."""
+        answer = self._ask("contents", revision)
+        if len(answer) != 3 or self._reader is None or self._reader.stdout is None:
+            return None
+        data = self._reader.stdout.read(int(answer[2]))
+        self._reader.stdout.read(1)
+        return data
+
+    def _ask(self, verb: str, revision: str) -> list[str]:
+        if "\n" in revision:
+            return []
+        for fresh in (False, True):
+            if self._reader is None or fresh:
+                self.rest()
+                self._reader = self.git.start("cat-file", "--batch-command")
+            assert self._reader.stdin and self._reader.stdout
+            try:
+                self._reader.stdin.write(f"{verb} {revision}\n".encode())
+                self._reader.stdin.flush()
+            except BrokenPipeError:
+                continue
+            if line := self._reader.stdout.readline():
+                words = line.decode("utf-8", "replace").rstrip("\n").rsplit(" ", 2)
+                return words if len(words) == 3 and words[2].isdigit() else []
+        return []
+
+    def operation(self) -> str | None:
+        """What the person is in the middle of ("a merge"), or None."""
+        for name, words in _OPERATIONS.items():
+            if (self.git_dir / name).exists():
+                return words
+        return None
+
+    def newest_ref_time(self, branch: str) -> int:
+        """When HEAD or the branch last moved, in ns: the newest of reflog, ref file and packed-refs; 0 unknown."""
+        places = (self.git_dir / "logs" / "HEAD", self.common_dir / branch, self.common_dir / "packed-refs")
+        return max((_mtime(place) for place in places), default=0)
+
+    def rest(self) -> None:
+        """Let the long-lived reader go; the next question starts a new one. It would hold deleted packs open."""
+        if self._reader is not None:
+            close_pipes(self._reader)
+            try:
+                self._reader.wait(2)
+            except subprocess.TimeoutExpired:
+                kill_group(self._reader)
+            self._reader = None
+
+
+def _mtime(path: Path) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0

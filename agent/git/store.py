@@ -1,0 +1,186 @@
+"""Writing commits: a private bare repository whose long-lived `fast-import` builds them in one synced pack each.
+
+The vault lends its objects to the private repository (alternates); the finished packs are linked into the
+vault before any ref names them. So the vault is complete by itself at every moment, no half-written object
+can ever be in it, and fast-import's `.keep` and crash files stay out of it. One pack a commit would slow git
+down, so packs are merged geometrically in quiet moments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from agent.errors import TryLater
+from agent.git.command import Git, close_pipes, kill_group
+from agent.git.repository import Repository
+
+IDENTITY = "Gofer <gofer@localhost>"
+MERGE_AT = 48  # packs: merged when there is nothing else to do
+MERGE_NOW = 192  # packs: merged before the next commit, whatever is waiting
+
+
+class Store:
+    """Builds commits for one vault. Not thread-safe: the publisher owns it."""
+
+    def __init__(self, repository: Repository, folder: Path) -> None:
+        self.repository, self.folder = repository, folder
+        self._packs = folder / "objects" / "pack"
+        self._writer: subprocess.Popen[bytes] | None = None
+        self._linked: set[str] = set()
+
+    def commit(self, parent: str | None, message: str, when: int, files: Mapping[str, bytes | None]) -> str:
+        """Build a commit on `parent` (None: the first) that sets each path to its bytes or removes it (None).
+
+        Returns its object id; every object is in the vault, durably, when this returns. No ref moves.
+        `when` is seconds since 1970. Raises TryLater when git cannot write (the disk, as a rule).
+        """
+        if len(self._linked) >= MERGE_NOW:
+            self.merge_packs()
+        lines = [
+            b"commit refs/heads/build\nmark :1\n",
+            f"committer {IDENTITY} {when} +0000\n".encode(),
+            _data(message.encode()),
+            f"from {parent}\n".encode() if parent else b"deleteall\n",
+        ]
+        for path, content in files.items():
+            name = b'"' + path.encode().replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
+            if content is None:
+                lines.append(b"D " + name + b"\n")
+            else:
+                lines.append(b"M 100644 inline " + name + b"\n" + _data(content))
+        reset = b"" if parent else b"reset refs/heads/build\n\n"
+        said = self._say(reset + b"".join(lines) + b"\nget-mark :1\ncheckpoint\nprogress built\n")
+        self._link_packs()
+        return said
+
+    def _say(self, command: bytes) -> str:
+        writer = self._writer or self._start()
+        assert writer.stdin and writer.stdout
+        try:
+            writer.stdin.write(command)
+            writer.stdin.flush()
+            commit = writer.stdout.readline().decode().strip()
+            built = writer.stdout.readline()
+        except BrokenPipeError:
+            commit, built = "", b""
+        if built != b"progress built\n":
+            assert writer.stderr
+            why = "it was stopped"
+            with contextlib.suppress(OSError):
+                why = writer.stderr.read().decode("utf-8", "replace").strip()[-300:] or why
+            self.close()
+            raise TryLater("git fast-import could not write the commit", where=str(self.folder), why=why)
+        return commit
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._prepare()
+        git = Git(self.folder, self.folder)
+        self._writer = git.start("fast-import", "--quiet", "--force", "--date-format=raw")
+        return self._writer
+
+    def _prepare(self) -> None:
+        """Make the private repository, or make it anew when it is damaged: it is only a cache."""
+        if not (self.folder / "HEAD").exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            git = Git(self.folder.parent)
+            git.run(
+                "init", "--quiet", "--bare", f"--object-format={self.repository.object_format}", "--template=",
+                str(self.folder),
+            )  # fmt: skip
+        alternates = self.folder / "objects" / "info" / "alternates"
+        alternates.parent.mkdir(parents=True, exist_ok=True)
+        alternates.write_text(f"{self.repository.objects}\n", "utf-8")
+        for old in self.folder.glob("fast_import_crash_*"):
+            old.unlink(missing_ok=True)
+        for old in [*self._packs.glob("*.keep"), *self._packs.glob("tmp_*")]:
+            old.unlink(missing_ok=True)
+        self._linked = {p.stem for p in self._packs.glob("*.pack") if (self._vault_packs / p.name).exists()}
+
+    @property
+    def _vault_packs(self) -> Path:
+        return self.repository.objects / "pack"
+
+    def _link_packs(self) -> None:
+        """Put each new pack into the vault: data first, its index last, as git itself does."""
+        target = self._vault_packs
+        target.mkdir(exist_ok=True)
+        fresh = [p for p in self._packs.glob("*.pack") if p.stem not in self._linked and p.with_suffix(".idx").exists()]
+        for pack in fresh:
+            for part in (pack, pack.with_suffix(".idx")):
+                _link_or_copy(part, target / part.name)
+            self._linked.add(pack.stem)
+        if fresh:
+            _sync_folder(target)
+
+    def relink(self) -> None:
+        """Put back packs that a `git gc` of the person's removed before a ref named them."""
+        for name in self._linked:
+            pack = self._packs / f"{name}.pack"
+            if pack.exists() and not (self._vault_packs / pack.name).exists():
+                for part in (pack, pack.with_suffix(".idx")):
+                    _link_or_copy(part, self._vault_packs / part.name)
+
+    def wants_merging(self) -> bool:
+        return len(self._linked) >= MERGE_AT
+
+    def merge_packs(self) -> None:
+        """Merge this store's packs geometrically, so that their number stays logarithmic; nothing may be under way."""
+        self.close()
+        before = set(self._linked)
+        for name in before:
+            if not (self._vault_packs / f"{name}.pack").exists():  # the person's gc has taken it over
+                for part in self._packs.glob(f"{name}.*"):
+                    part.unlink(missing_ok=True)
+        Git(self.folder, self.folder).run("repack", "--geometric=2", "-d", "-l", "-q", "-n", deadline=300)
+        self._link_packs()
+        now = {p.stem for p in self._packs.glob("*.pack")}
+        for name in before - now:
+            for suffix in (".idx", ".pack"):  # the index first: without it nobody opens the pack
+                (self._vault_packs / f"{name}{suffix}").unlink(missing_ok=True)
+        self._linked &= now
+
+    def close(self) -> None:
+        """End the writer. Everything built is already in the vault."""
+        if self._writer is not None:
+            close_pipes(self._writer)
+            try:
+                self._writer.wait(5)
+            except subprocess.TimeoutExpired:
+                kill_group(self._writer)
+            self._writer = None
+
+
+def _data(content: bytes) -> bytes:
+    return b"data %d\n" % len(content) + content + b"\n"
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """A hard link, or a whole copy under another name first when the state folder is on another disk."""
+    if target.exists():
+        return
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return
+    except OSError:
+        part = target.with_name(f"tmp_gofer_{os.getpid()}_{target.name}")
+        with source.open("rb") as data, part.open("wb") as copy:
+            shutil.copyfileobj(data, copy)
+            copy.flush()
+            os.fsync(copy.fileno())
+        os.chmod(part, 0o444)
+        os.replace(part, target)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

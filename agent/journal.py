@@ -1,0 +1,169 @@
+"""The journal: what this worker began and what it owes, in one append-only file of the state folder.
+
+Three kinds of line, each a JSON object:
+
+    {"begin": [key, …]}        these files are about to be read and run: one attempt each, counted before parsing
+    {"back": [key, …]}         they only had to wait; the attempt does not count
+    {"owe": record}            an outcome, whole: from here on it is published, never run again
+    {"paid": [key, …]}         it is in the branch and its task file is gone
+    {"told": [key, …]}         a file that is not a task was reported, once for this revision
+    {"quiet": n}               so many checks had nothing to say since the last ledger line
+
+A line that was cut short by a crash is ignored. The file is rewritten when it is mostly history.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent import crash
+from agent.vault.values import Change
+
+COMPACT_AT = 4 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An outcome as files: all that is needed to publish it, as often as it takes."""
+
+    key: str  # the drop it came from: revision and path
+    task: str
+    status: str
+    worker: str
+    claim: str
+    attempt: int
+    finished: str
+    source: str = ""  # the task file, vault-relative; "" when there is none to remove
+    revision: str = ""  # of the text that was run: only this leaves the inbox
+    files: Mapping[str, str] = field(default_factory=dict)  # Gofer's own files, path → text
+    changes: tuple[Change, ...] = ()
+    ledger: str = ""  # one JSON line without its newline
+
+    def to_json(self) -> dict[str, Any]:
+        changes = [
+            {
+                "path": c.path,
+                "before": c.before,
+                "after": None if c.after is None else base64.b64encode(c.after).decode(),
+            }
+            for c in self.changes
+        ]
+        plain = {name: getattr(self, name) for name in self.__slots__ if name not in ("files", "changes")}
+        return {**plain, "files": dict(self.files), "changes": changes}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Record:
+        changes = tuple(
+            Change(c["path"], c["before"], None if c["after"] is None else base64.b64decode(c["after"]))
+            for c in data.pop("changes")
+        )
+        return Record(changes=changes, **data)
+
+
+class Journal:
+    """One worker's journal. Not thread-safe: the road owns it."""
+
+    def __init__(self, path: Path) -> None:
+        """Read what an earlier run left: attempts, debts, what was told."""
+        self.path = path
+        self.attempts: dict[str, int] = {}
+        self.owed: dict[str, Record] = {}
+        self.told: set[str] = set()
+        self.quiet = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            for line in path.read_bytes().splitlines():
+                self._apply(line)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if self._size() and not path.read_bytes().endswith(b"\n"):
+            os.write(self._file, b"\n")  # what a crash cut short stays a line of its own
+
+    def begin(self, keys: Iterable[str]) -> None:
+        """Count one attempt for each, durably, before anything is parsed."""
+        if keys := list(keys):
+            self._write([{"begin": keys}], durable=True)
+            crash.step("attempts counted")
+
+    def back(self, keys: Iterable[str]) -> None:
+        """These only had to wait. Losing this line to a power cut costs one attempt, nothing else."""
+        if keys := list(keys):
+            self._write([{"back": keys}])
+
+    def owe(self, records: Iterable[Record]) -> None:
+        """From here on these outcomes are published, never run again."""
+        if entries := [{"owe": record.to_json()} for record in records]:
+            self._write(entries, durable=True)
+            crash.step("outcomes recorded")
+
+    def paid(self, keys: Iterable[str]) -> None:
+        """These outcomes are in the branch. The journal is compacted when little but history is left."""
+        if keys := list(keys):
+            self._write([{"paid": keys}])
+            if not self.owed and self._size() > COMPACT_AT:
+                self._compact()
+
+    def tell(self, keys: Iterable[str]) -> None:
+        if keys := list(keys):
+            self._write([{"told": keys}])
+
+    def count_quiet(self, n: int) -> None:
+        """`n` more quiet checks; 0 resets the count, when it went into the ledger."""
+        self._write([{"quiet": self.quiet + n if n else 0}])
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    # ------------------------------------------------------------------------------------------------------------
+
+    def _apply(self, line: bytes) -> None:
+        try:
+            (kind, value), *_ = json.loads(line).items()
+        except (ValueError, AttributeError):
+            return
+        if kind == "begin":
+            for key in value:
+                self.attempts[key] = self.attempts.get(key, 0) + 1
+        elif kind == "back":
+            for key in value:
+                self.attempts[key] = max(0, self.attempts.get(key, 0) - 1)
+        elif kind == "owe":
+            record = Record.from_json(value)
+            self.owed[record.key] = record
+        elif kind == "paid":
+            for key in value:
+                self.owed.pop(key, None)
+                self.attempts.pop(key, None)
+        elif kind == "told":
+            self.told.update(value)
+            for key in value:
+                self.attempts.pop(key, None)
+        elif kind == "quiet":
+            self.quiet = int(value)
+
+    def _write(self, entries: list[dict[str, Any]], *, durable: bool = False) -> None:
+        lines = [json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() for entry in entries]
+        os.write(self._file, b"\n".join(lines) + b"\n")
+        if durable:
+            os.fdatasync(self._file)
+        for line in lines:
+            self._apply(line)
+
+    def _size(self) -> int:
+        return os.fstat(self._file).st_size
+
+    def _compact(self) -> None:
+        entries: list[dict[str, Any]] = [{"begin": [key] * n} for key, n in self.attempts.items() if n]
+        entries += [{"told": sorted(self.told)}, {"quiet": self.quiet}]
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text("".join(json.dumps(entry) + "\n" for entry in entries), "utf-8")
+        handle = os.open(fresh, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        os.fsync(handle)
+        os.replace(fresh, self.path)
+        os.close(self._file)
+        self._file = handle
