@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import Busy, Refused, TryLater
-from agent.files import Beneath, VaultFiles
+from agent.files import ANY, Beneath, VaultFiles
 
 
 def sha(data: bytes) -> str:
@@ -71,6 +71,12 @@ def test_q17_without_renameat2_a_link_publishes_and_still_never_overwrites(
         door.write("a.md", b"two", expect=None)
     assert door.read("a.md") == b"one"
     assert os.listdir(door.root) == ["a.md"]
+
+
+def test_our_own_file_is_replaced_whatever_it_holds(door: Beneath) -> None:
+    door.write("a.md", b"one", expect=None)
+    door.write("a.md", b"two", expect=ANY)
+    assert door.read("a.md") == b"two"
 
 
 def test_a_missing_file_cannot_be_replaced_or_removed(door: Beneath) -> None:

@@ -13,18 +13,31 @@ import secrets
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from enum import Enum
 from pathlib import Path
+from typing import Final, Literal
 
 from agent.errors import Busy, Refused, TryLater
 from agent.files.paths import parts, refused
 
 READ_LIMIT = 1 << 20  # bytes
 
+
+class Any(Enum):
+    """For `expect`: whatever is there is replaced."""
+
+    ANY = "any"
+
+
+ANY: Final = Any.ANY
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _TEMP = re.compile(r"\.gofer-([0-9]{1,10})-[0-9]{1,12}\.tmp")
+# Starts at random: process numbers come back, in containers at every start, and what a killed process left
+# must not be in the way of the next.
 _serial = itertools.count(secrets.randbelow(10**9))
 _pending: set[str] = set()  # temporary names that threads of this process are writing now
 
@@ -88,29 +101,23 @@ class Beneath:
             _walk(top, "".join(f"{name}/" for name in names), tuple(suffixes), frozenset(skip), found)
         return found
 
-    def write(self, path: str, data: bytes, *, expect: str | None) -> None:
+    def write(self, path: str, data: bytes, *, expect: str | Literal[Any.ANY] | None) -> None:
         """Put `data` there, whole or not at all, and on disk when this returns; missing folders are made.
 
-        `expect` is the sha256 hex of the bytes that must be there now, None when nothing may be there. Anything
-        else raises Busy and changes nothing. A new file gets mode 0644 under the umask, an old one keeps its mode.
+        `expect` is the sha256 hex of the bytes that must be there now, None when nothing may be there, ANY for
+        files that are Gofer's own. What is there but should not be raises Busy, and nothing changes. A new
+        file gets mode 0644 under the umask, an old one keeps its mode.
         The check comes right before the rename: an editor that saves within those microseconds is not noticed.
         """
         with self._parent(path, make=True) as (folder, name):
-            mode = None if expect is None else stat.S_IMODE(_expected(folder, name, path, expect).st_mode)
-            temp = _temp_name()
-            try:
-                _create(folder, temp, data, mode)
+            mode = stat.S_IMODE(_expected(folder, name, path, expect).st_mode) if isinstance(expect, str) else None
+            with _temporary(folder, data, mode) as temp:
                 if expect is None:
                     _rename_new(folder, temp, name, path)
                 else:
-                    _expected(folder, name, path, expect)
+                    if isinstance(expect, str):
+                        _expected(folder, name, path, expect)
                     os.rename(temp, name, src_dir_fd=folder, dst_dir_fd=folder)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(temp, dir_fd=folder)
-                raise
-            finally:
-                _pending.discard(temp)
             os.fsync(folder)
 
     def remove(self, path: str, expect: str) -> None:
@@ -228,22 +235,29 @@ def _expected(folder: int, name: str, path: str, expect: str) -> os.stat_result:
 
 
 def _temp_name() -> str:
-    """A name that no other thread or process uses. Its start is random: process numbers come back, in containers
-    at every start, and what a killed process left must not be in the way of the next."""
+    """A hidden name that nobody else uses, kept from the sweep until it leaves `_pending`."""
     name = f".gofer-{os.getpid()}-{next(_serial)}.tmp"
     _pending.add(name)
     return name
 
 
-def _create(folder: int, name: str, data: bytes, mode: int | None) -> None:
-    """A new file with these bytes, on disk when this returns."""
-    handle = os.open(name, _CREATE, 0o644, dir_fd=folder)
-    with os.fdopen(handle, "wb") as file:
-        if mode is not None:
-            os.fchmod(handle, mode)
-        file.write(data)
-        file.flush()
-        _sync(handle)
+@contextmanager
+def _temporary(folder: int, data: bytes, mode: int | None) -> Iterator[str]:
+    """A hidden file with these bytes, on disk; it is gone afterwards unless it was renamed."""
+    temp = _temp_name()
+    try:
+        handle = os.open(temp, _CREATE, 0o644, dir_fd=folder)
+        with os.fdopen(handle, "wb") as file:
+            if mode is not None:
+                os.fchmod(handle, mode)
+            file.write(data)
+            file.flush()
+            _sync(handle)
+        yield temp
+    finally:
+        with suppress(OSError):
+            os.unlink(temp, dir_fd=folder)
+        _pending.discard(temp)
 
 
 def _sync(handle: int) -> None:
