@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.vault.values import Usage
+
+Stop = Callable[[], bool]  # true once a run must end; asked often and from another thread
+
+
+def never() -> bool:
+    """The `stop` of a call that nobody interrupts."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +53,10 @@ class Health:
 
 class Model(Protocol):
     """A backend. `ask` raises ModelAway (try later), Doubt (the gate refused the answer, after one changed
-    retry) or Refused (never allowed, e.g. a cloud model)."""
+    retry), Refused (never allowed, e.g. a cloud model) or TimeUp (`stop` said so)."""
 
     provider: str
 
-    def ask(self, request: Request) -> Answer: ...
+    def ask(self, request: Request, *, stop: Stop = never) -> Answer: ...
 
     def health(self, model: str) -> Health: ...

@@ -1,0 +1,239 @@
+"""Ollama (https://github.com/ollama/ollama/blob/main/docs/api.md), through its own package's client.
+
+One question is three steps on one connection: find the model by name, load it, chat. Each has its own time limit,
+because a cold start takes minutes and an answer should not. The package (0.6.3) can send neither `truncate: false`
+nor `shift: false`, without which the server cuts a long prompt silently, so the chat is posted through its transport.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from agent.errors import CredentialsRefused, Doubt, GoferError, ModelAway, Refused
+from agent.models.base import Answer, Health, Request, Stop, never
+from agent.models.gate import Reply, gated, must_fit, output_limit
+from agent.models.line import Late, Line, ServerSaid, checked_host
+
+_TALK_SECONDS = 10.0  # for the small questions: which models are there, which are loaded
+_CLOUD = re.compile(r"[:-]cloud$")  # how ollama.com names models that run there: gpt-oss:120b-cloud
+_TOO_LONG = re.compile(r"exceed_context_size|longer than the context|exceeds the (?:available )?context")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pulled:
+    """A model as the server lists it."""
+
+    name: str
+    digest: str
+    remote: str  # the host it really runs on, "" for here
+
+
+class Ollama:
+    """One Ollama server. `host` is its base URL, times are seconds, `keep_alive` is how long a model stays loaded.
+
+    `allow_cloud` lets models answer that the server passes on to somebody else's machine, `allow_remote` lets `host`
+    be another machine. Raises BadConfig when `host` is not an address, or not one that is allowed.
+    """
+
+    provider = "ollama"
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        connect_timeout: float = 3.0,
+        load_timeout: float = 300.0,
+        keep_alive: str = "5m",
+        allow_cloud: bool = False,
+        allow_remote: bool = False,
+    ) -> None:
+        self.host = checked_host(host, allow_remote=allow_remote)
+        self._connect_timeout, self._load_timeout = connect_timeout, load_timeout
+        # A bare number is seconds and travels as a number: the server reads text only with a unit.
+        self._keep_alive: str | int = int(keep_alive) if keep_alive.removeprefix("-").isdecimal() else keep_alive
+        self._allow_cloud = allow_cloud
+
+    def ask(self, request: Request, *, stop: Stop = never) -> Answer:
+        """The gated answer. Beyond the protocol: CredentialsRefused when the server wants to know who we are."""
+        with Line(self.host, self._connect_timeout) as line:
+            return gated(lambda asked: self._attempt(line, asked, stop), request)
+
+    def health(self, model: str) -> Health:
+        """Whether the server answers and has `model`. Never raises and never loads."""
+        names: tuple[str, ...] = ()
+        try:
+            with Line(self.host, self._connect_timeout) as line:
+                pulled = self._pulled(line, never)
+            names = tuple(one.name for one in pulled)
+            self._pick(pulled, model)
+        except GoferError as error:
+            return Health(False, self.provider, str(error), error.fix, names)
+        return Health(True, self.provider, f"{model} is ready at {self.host}", models=names)
+
+    def _attempt(self, line: Line, request: Request, stop: Stop) -> Reply:
+        model = self._pick(self._pulled(line, stop), request.model)
+        window = self._load(line, model, request, stop)
+        must_fit(replace(request, context=window))  # the model's own limit can lie below the size asked for
+        refused = ""
+        for think in _levels(request.thinking):
+            try:
+                reply = self._chat(line, model, request, think, stop)
+            except ServerSaid as said:
+                if said.status != 400 or "think" not in said.words.lower() or think is False:
+                    raise self._refusal(said, request) from None
+                refused = refused or _word(think)
+                continue
+            notes = (f"thinking level '{refused}' was refused; used {_word(think)}",) if refused else ()
+            return replace(reply, digest=model.digest, context=window, thinking=_word(think), notes=notes)
+        raise AssertionError("the last level is off, and that either answers or raises")
+
+    def _pulled(self, line: Line, stop: Stop) -> list[_Pulled]:
+        listed = self._told(line, stop, "/api/tags")
+        return [
+            _Pulled(
+                str(one.get("model") or one.get("name") or ""),
+                str(one.get("digest") or ""),
+                str(one.get("remote_host") or one.get("remote_model") or ""),
+            )
+            for one in listed
+        ]
+
+    def _pick(self, pulled: list[_Pulled], name: str) -> _Pulled:
+        """The model of that name. What is not there is never fetched: that is a person's decision, and gigabytes."""
+        found = next((one for one in pulled if _same(one.name, name)), None)
+        elsewhere = found.remote if found and found.remote else "ollama.com" if _CLOUD.search(name.lower()) else ""
+        if elsewhere and not self._allow_cloud:
+            raise _cloud(name, elsewhere)
+        if found is None:
+            raise ModelAway(f"the model '{name}' is not there", where=self.host, fix=f"ollama pull {name}")
+        if not found.digest:
+            raise ModelAway(f"the server does not say which '{name}' it has", where=self.host)
+        return found
+
+    def _load(self, line: Line, model: _Pulled, request: Request, stop: Stop) -> int:
+        """Have the model loaded with the context asked for, and return the context it really has, in tokens."""
+        body: dict[str, Any] = {
+            "model": model.name,
+            "messages": [],
+            "keep_alive": self._keep_alive,
+            "options": {"num_ctx": request.context},
+        }
+        try:
+            with line.within(self._load_timeout, stop):
+                for part in line.stream("/api/chat", body):
+                    if part.get("error"):
+                        raise ServerSaid(500, str(part["error"]))
+        except Late:
+            why = f"it took longer than {self._load_timeout:g} s"
+            raise ModelAway(f"'{model.name}' was not loaded", where=self.host, why=why) from None
+        except ServerSaid as said:
+            raise self._refusal(said, request) from None
+        for one in self._told(line, stop, "/api/ps"):
+            if _same(str(one.get("model") or one.get("name") or ""), model.name):
+                if one.get("digest") != model.digest:
+                    raise ModelAway(f"'{model.name}' was replaced while it was loading", where=self.host)
+                return min(_count(one.get("context_length")) or request.context, request.context)
+        return request.context  # with keep_alive 0 it is unloaded again already
+
+    def _chat(self, line: Line, model: _Pulled, request: Request, think: bool | str, stop: Stop) -> Reply:
+        body: dict[str, Any] = {
+            "model": model.name,
+            "messages": [{"role": "system", "content": request.system}, {"role": "user", "content": request.prompt}],
+            "stream": True,
+            "think": think,
+            "truncate": False,
+            "shift": False,
+            "keep_alive": self._keep_alive,
+            "options": {"temperature": 0, "num_ctx": request.context, "num_predict": output_limit(request)},
+        }
+        if request.schema is not None:
+            body["format"] = dict(request.schema)
+        said: list[str] = []
+        last: dict[str, Any] = {}
+        try:
+            with line.within(request.timeout, stop):
+                for part in line.stream("/api/chat", body):
+                    last |= part
+                    message = part.get("message")
+                    said.append(str(message.get("content") or "") if isinstance(message, dict) else "")
+                    if (remote := part.get("remote_host") or part.get("remote_model")) and not self._allow_cloud:
+                        raise _cloud(model.name, str(remote))
+                    if part.get("error") or part.get("done") is True or not _same(str(part.get("model")), model.name):
+                        break  # leaving closes the connection, and that stops the server's work
+        except Late:
+            raise self._late(request, started=bool(said)) from None
+        answered = str(last.get("model") or "")
+        return Reply(
+            "".join(said),
+            request.model if _same(answered, model.name) or last.get("error") else answered,
+            self.provider,
+            finished=last.get("done") is True,
+            reason=str(last.get("done_reason") or ""),
+            error=str(last.get("error") or ""),
+            input_tokens=_count(last.get("prompt_eval_count")),
+            output_tokens=_count(last.get("eval_count")),
+        )
+
+    def _told(self, line: Line, stop: Stop, path: str) -> list[dict[str, Any]]:
+        """The models that one of the server's lists names."""
+        try:
+            with line.within(_TALK_SECONDS, stop):
+                listed = line.models(path)
+        except Late:
+            raise ModelAway("Ollama does not answer", where=self.host, why=f"{path} took {_TALK_SECONDS:g} s") from None
+        except ServerSaid as said:
+            raise self._refusal(said, None) from None
+        return listed
+
+    def _late(self, request: Request, *, started: bool) -> GoferError:
+        what, why = f"'{request.model}' did not finish its answer", f"it took longer than {request.timeout:g} s"
+        if started:  # the same question would take as long again, so waiting does not help
+            return Doubt(what, reason="failed", tried=f"{request.model}: {why}", where=self.host, why=why)
+        return ModelAway(what, where=self.host, why=why)
+
+    def _refusal(self, said: ServerSaid, request: Request | None) -> GoferError:
+        words = said.words[:300] or f"HTTP {said.status}"
+        name = request.model if request else ""
+        if said.status in (401, 403):
+            return CredentialsRefused("the model server refused us", where=self.host, why=words)
+        if said.status == 404 and request:
+            return ModelAway(f"the model '{name}' is not there", where=self.host, why=words, fix=f"ollama pull {name}")
+        if said.status == 413 or _TOO_LONG.search(said.words):
+            return Doubt("the question does not fit the model", reason="too-long", tried=f"{name}: {words}", why=words)
+        if said.status == 400 and request:
+            return Doubt("the model server refused the question", reason="failed", tried=f"{name}: {words}", why=words)
+        return ModelAway("the model server is busy or failing", where=self.host, why=f"HTTP {said.status}: {words}")
+
+
+def _levels(thinking: str) -> tuple[bool | str, ...]:
+    """The `think` values to try. Always explicit: the server's own default is on."""
+    return (False,) if thinking == "off" else (thinking, True, False)
+
+
+def _word(think: bool | str) -> str:
+    return think if isinstance(think, str) else "on" if think else "off"
+
+
+def _same(name: str, other: str) -> bool:
+    return _full(name) == _full(other)
+
+
+def _full(name: str) -> str:
+    """A name with its tag; the server reads names without regard to case."""
+    name = name.lower()
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _cloud(name: str, remote: str) -> Refused:
+    return Refused(
+        f"'{name}' does not run on this machine",
+        where=remote,
+        why="the text of the task would leave it",
+        fix="choose a local model, or set ollama.allow_cloud in this machine's config.toml",
+    )
