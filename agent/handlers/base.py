@@ -28,7 +28,8 @@ class Files(Protocol):
     """Reading the vault, beneath its root only. Paths are vault-relative, POSIX.
 
     `read` raises Refused for what may not be read and FileNotFoundError for what is not there; `limit` caps
-    the bytes. `list` yields paths of regular files below a folder, sorted, without hidden ones.
+    the bytes. `list` yields paths of regular files below a folder, sorted, without hidden ones; `times` the same
+    with their modification times (seconds since the epoch), in one pass, without the folders in `skip`.
     """
 
     def read(self, path: str, limit: int = 1 << 20) -> bytes: ...
@@ -36,6 +37,8 @@ class Files(Protocol):
     def exists(self, path: str) -> bool: ...
 
     def list(self, folder: str, suffixes: Sequence[str] = ()) -> Sequence[str]: ...
+
+    def times(self, folder: str, suffixes: Sequence[str] = (), skip: Sequence[str] = ()) -> Mapping[str, float]: ...
 
     def modified(self, path: str) -> float: ...
 
@@ -75,3 +78,8 @@ class Handler:
     limit: float = 60.0  # seconds of wall clock
     understand: Callable[[Task], Params] | None = None
     unmarked_waits: bool = False  # deletes, moves or sends: in an Obsidian vault it never starts from an unmarked note
+    waits_when: Callable[[Task], bool] | None = None  # narrows `unmarked_waits` to some tasks of the type
+
+    def waits_unmarked(self, task: Task) -> bool:
+        """Whether this task, in an Obsidian vault, must not start before its note is marked open."""
+        return self.unmarked_waits and (self.waits_when is None or self.waits_when(task))
