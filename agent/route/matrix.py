@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from agent.errors import BadConfig
-from agent.route.pattern import Pattern, key_of, parse_pattern
+from agent.route.pattern import Pattern, index_keys, parse_pattern
 from agent.route.request import Request
 from agent.route.types import HANDOFF, TYPES
 from agent.vault.values import Tier, Who
@@ -38,10 +38,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A row that a request fits, and the text of the pattern by which it does."""
+    """A row that a request fits, and the words of the pattern by which it does."""
 
     row: Row
-    pattern: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,16 @@ class Matrix:
 
     def matches(self, request: Request) -> Iterator[Match]:
         """Every row that fits, first row first, each with its first pattern that does."""
-        keys = {key for sentence in request.sentences for word in sentence for key in key_of(word)}
-        found = {place for key in keys for place in self.index.get(key, ())}
+        found = {place for key in index_keys(request) for place in self.index.get(key, ())}
         last = -1
         for number, place in sorted(found):
+            if number == last:
+                continue
             row = self.rows[number]
-            if number != last and row.patterns[place].matches(request):
+            words = row.patterns[place].fits(request)
+            if words:
                 last = number
-                yield Match(row, row.patterns[place].text)
+                yield Match(row, words)
 
 
 def load_matrix(
@@ -88,7 +90,7 @@ def _index(rows: Sequence[Row]) -> Mapping[str, tuple[tuple[int, int], ...]]:
     index: dict[str, tuple[tuple[int, int], ...]] = {}
     for number, row in enumerate(rows):
         for place, pattern in enumerate(row.patterns):
-            for key in pattern.keys:
+            for key in pattern.terms[0].first_keys():
                 index[key] = (*index.get(key, ()), (number, place))
     return MappingProxyType(index)
 

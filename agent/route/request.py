@@ -36,21 +36,19 @@ _NOT_SUFFIX = frozenset({"e.g", "i.e", "a.m", "p.m", "z.b", "u.s"})
 # Words that may stand before the verb that matters: "Hi Gofer, could you please just …", "I want you to …".
 _POLITE = _words(
     """please pls plz kindly can could would will you hey hi hello dear good morning gofer just quickly quick now ok
-    okay i i'd we need want like to help me us let go ahead and also then first next finally today"""
+    okay i i'd we need want like to help me us and also then first next finally today"""
 )
 # After these a new clause may begin, so the next word may be an order.
 _OPENERS = _POLITE | _words(
-    """or but must should shall might maybe perhaps afterwards later after before by plus try carefully thoroughly
-    properly really actually so"""
+    """or but let go must should shall might maybe perhaps afterwards later after before by plus try carefully
+    thoroughly properly really actually so"""
 )
 # A sentence that begins like this tells how things are; the order comes after it.
 _CONTEXT = _words(
     """the a an this these that those our my your his her its their it he she they there here since as because
     yesterday thanks thank fyi note"""
 )
-_JOINING = _words(
-    "and then also plus afterwards before after while or but"
-)
+_JOINING = _words("and then also plus afterwards before after while or but")
 
 
 class Word(NamedTuple):

@@ -61,7 +61,7 @@ def _by_matrix(task: Task, model: str, match: Match | None) -> Decision:
             return _forced(model, f"no row matches, and the task says {_wish(task)}")
         return _lead(HandoffReason.UNCLASSIFIED, "no row of delegation.md matches, and unsure means complex")
     row = match.row
-    said = f"delegation.md row {row.number} '{match.pattern}'"
+    said = f"delegation.md row {row.number} '{match.words}'"
     if model == "auto" and task.tier == Tier.COMPLEX:
         return _lead(HandoffReason.COMPLEX, said)
     if row.who is Who.CODE and task.tier != Tier.COMPLEX:
