@@ -27,7 +27,7 @@ _INVISIBLE = (
     "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_UNSEEN = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_INVISIBLE}]")
+UNSEEN = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_INVISIBLE}]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 # One character, before which a backslash takes its meaning away in CommonMark, GitHub, Obsidian and its plugins. The
@@ -60,7 +60,7 @@ def clean(text: str) -> str:
         return text
     if "\x1b" in text:
         text = _ANSI.sub("", text)
-    text = _UNSEEN.sub("", _NEW_LINES.sub("\n", text))
+    text = UNSEEN.sub("", _NEW_LINES.sub("\n", text))
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 

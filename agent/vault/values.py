@@ -211,6 +211,7 @@ class Outcome:
     finished: datetime
     attempt: int = 1
     claim: str = ""  # the claim's nonce
+    role: Role = Role.TASK  # of the handler that ran; it decides the folder in memory
 
     @property
     def status(self) -> Status:
@@ -219,3 +220,8 @@ class Outcome:
     @property
     def seconds(self) -> float:
         return max(0.0, (self.finished - self.started).total_seconds())
+
+    @property
+    def handoff_reason(self) -> HandoffReason:
+        """Why it is the lead's: what the run found out comes before what the routing knew."""
+        return self.result.handoff or self.decision.handoff_reason or HandoffReason.COMPLEX
