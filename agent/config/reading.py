@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 import os
 import re
@@ -19,8 +18,10 @@ from agent.config.values import Finding, Section
 from agent.text import shorten
 
 _LARGEST_FILE = 64 * 1024
+_MOST_DOTS = 100  # in a line
+_DEPTH = 3  # of every key that means something; what lies deeper is never looked at
 _MOST_FINDINGS = 50  # a file full of nonsense is told once, not ten thousand times
-_WHERE_TOML_SAYS = re.compile(r" \(at line (\d+), column \d+\)$")
+_WHERE_TOML_SAYS = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _T = TypeVar("_T", bound=Section)
 
 
@@ -41,7 +42,7 @@ class SettingsFile:
 
     def without(self, *paths: tuple[str, ...]) -> SettingsFile:
         """A copy that lacks these keys."""
-        data = copy.deepcopy(dict(self.data))
+        data = _copied(self.data)
         for *tables, key in paths:
             inner: Any = data
             for table in tables:
@@ -53,21 +54,24 @@ class SettingsFile:
 
 def read_settings(path: Path, name: str, findings: list[Finding], *, follow: bool) -> SettingsFile:
     """The file as it stands. What cannot be read or parsed is a fatal finding; a missing file is none."""
+    what, where, fix = "", name, "mend that line"
     try:
         text = _text(path, follow=follow)
+        if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
+            raise RecursionError  # the parser's time grows with the square of a dotted key's length
         return SettingsFile(name, tomllib.loads(text), _line_numbers(text))
     except FileNotFoundError:
         return SettingsFile(name)
     except UnicodeDecodeError:
-        findings.append(Finding("the settings are not UTF-8", name, "save the file as UTF-8", fatal=True))
+        what, fix = "the settings are not UTF-8", "save the file as UTF-8"
     except OSError as error:
-        what = f"the settings cannot be read: {error.strerror}"
-        findings.append(Finding(what, name, "make it a regular file that you may read", fatal=True))
+        what, fix = f"the settings cannot be read: {error.strerror}", "make it a regular file that you may read"
     except (ValueError, RecursionError) as error:
         said = _WHERE_TOML_SAYS.search(str(error))
-        what = str(error)[: said.start()] if said else "it nests too deeply or holds a number that is too large"
-        where = f"{name}, line {said[1]}" if said else name
-        findings.append(Finding(f"the settings are not TOML: {what}", where, "mend that line", fatal=True))
+        why = str(error)[: said.start()] if said else "it nests too deeply or holds a number that is too large"
+        what = f"the settings are not TOML: {why}"
+        where = f"{name}, line {said[1] or len(text.splitlines())}" if said else name
+    findings.append(Finding(what, where, fix, fatal=True))
     return SettingsFile(name)
 
 
@@ -111,6 +115,13 @@ def _text(path: Path, *, follow: bool) -> str:
     return raw.decode("utf-8-sig")
 
 
+def _copied(data: Mapping[str, Any], depth: int = _DEPTH) -> dict[str, Any]:
+    """The tables down to that depth anew, and what lies below them as it is."""
+    return {
+        key: _copied(value, depth - 1) if depth and isinstance(value, dict) else value for key, value in data.items()
+    }
+
+
 def _line_numbers(text: str) -> dict[tuple[str, ...], int]:
     # For messages only: lines inside a multi-line string can look like keys, and then a number is off.
     found: dict[tuple[str, ...], int] = {}
@@ -118,10 +129,13 @@ def _line_numbers(text: str) -> dict[tuple[str, ...], int]:
     for number, line in enumerate(text.splitlines(), 1):
         bare = line.strip()
         if bare.startswith("["):
-            table = _parts(bare.lstrip("[").partition("]")[0])
-            found.setdefault(table, number)
+            path = table = _parts(bare.lstrip("[").partition("]")[0])
         elif "=" in bare and not bare.startswith("#"):
-            found.setdefault(table + _parts(bare.partition("=")[0]), number)
+            path = table + _parts(bare.partition("=")[0])
+        else:
+            continue
+        for end in range(1, min(len(path), _DEPTH) + 1):
+            found.setdefault(path[:end], number)
     return found
 
 

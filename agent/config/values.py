@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from agent.errors import BadConfig
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_MODEL = re.compile(r"[^\s\x00-\x1f]{1,200}")
 _CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
 
 
@@ -42,7 +43,7 @@ def _name(text: str) -> str:
 
 def _alias(target: str) -> str:
     provider, slash, model = target.partition("/")
-    if not (slash and _NAME.fullmatch(provider) and model.strip() == model != "") or "://" in target:
+    if not (slash and _NAME.fullmatch(provider) and _MODEL.fullmatch(model)) or "://" in target:
         raise ValueError("it is not provider/model, like ollama/qwen3:4b")
     return target
 
