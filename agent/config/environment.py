@@ -69,7 +69,8 @@ def _machine_id() -> str:
                 return text
         except (OSError, UnicodeDecodeError):
             continue
-    return f"{uuid.getnode():012x}"
+    node = uuid.getnode()
+    return "" if node >> 40 & 1 else f"{node:012x}"  # with that bit it is no hardware address but made up anew
 
 
 def ollama_host(named: str, env: Mapping[str, str], findings: list[Finding]) -> str:
