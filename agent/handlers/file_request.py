@@ -64,7 +64,8 @@ _POLITE_START = _phrases(
 _POLITE_END = _phrases("please | thanks | thank you | cheers | for me | now")
 _OVERWRITE = _phrases(
     """overwriting it | overwriting | and overwrite it | (overwrite) | replacing it | replacing what is there |
-    overwriting what is there | even if it exists | replacing its content | replacing its contents | replacing the old content"""
+    overwriting what is there | even if it exists | replacing its content | replacing its contents |
+    replacing the old content"""
 )
 _TO_THE_END = _phrases("the end of | the very end of | end of | the bottom of | bottom of")
 _THE = ("the", "a", "an")

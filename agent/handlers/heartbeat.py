@@ -1,0 +1,250 @@
+"""The `heartbeat` type: is anything on fire? Looks at the person's lists, the vault, the queue, models and disk.
+
+A scheduled beat with nothing changed and nothing wrong is quiet: no report, no commit. A beat that somebody dropped
+always reports. `warning` and `critical` are repeated at every beat for as long as they last; a `notice` is told when
+it is new and then once a day.
+
+What a beat remembers takes effect only when its report is known to be out. A run that starts again after a crash, or
+a beat after one that was never published, begins where the last published one ended: an alert may come twice, but is
+never lost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from agent.errors import Refused
+from agent.handlers.base import Context, Handler, NoParams
+from agent.handlers.checkboxes import OpenItem, open_items
+from agent.handlers.status import model_line, queue_line, size_line
+from agent.text import parse_utc, shorten
+from agent.vault.values import Result, Role, Tier
+
+LISTS = ("active-tasks.md", "HEARTBEAT.md", "memory/active-tasks.md", "memory/HEARTBEAT.md")
+LIST_LIMIT = 256 << 10  # bytes of a list; parsing takes about 0.6 ms a KiB
+OWN_FOLDERS = (
+    "inbox",
+    "outbox",
+    "prompts",
+    "memory/tasks",
+    "memory/ledger",
+    "memory/decisions",
+    "memory/qwen-worker",
+)
+DAY = 86_400.0  # seconds
+STALE = 14 * DAY  # an item without a date that nobody touched for that long
+UNANSWERED = DAY  # a hand-off that nobody answered for that long
+GRAIN = 0.02  # seconds by which a file system's clock may lag behind ours: rather twice than never
+LOW_DISK, FULL_DISK = 1 << 30, 200 << 20  # bytes free
+SHOWN = 20  # lines of one kind
+LINE = 160  # characters of one line
+REMEMBERED = 2000  # items
+
+ORDER = ("critical", "warning", "notice")
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that the lead should know. `key` is what it is told by again; `text` is for people."""
+
+    severity: str  # one of ORDER
+    key: str
+    text: str
+
+
+@dataclass(slots=True)
+class Memory:
+    """What one beat leaves for the next: its time, when each dateless item was first seen, which notices were told."""
+
+    since: float | None = None  # seconds since the epoch; None before the first beat
+    items: dict[str, float] = field(default_factory=dict)
+    told: dict[str, float] = field(default_factory=dict)
+
+
+def run(ctx: Context, params: NoParams) -> Result:
+    """One beat."""
+    facts = ctx.facts()
+    now = ctx.now.timestamp()
+    before = _remember(ctx, facts)
+    after = Memory(since=now - GRAIN)
+    alarms, open_count = _lists(ctx, before, after)
+    alarms += [*_handoffs(facts, ctx.now), *_health(facts)]
+    changed = _changed(ctx, before.since, now)
+    for alarm in alarms:
+        if alarm.severity == "notice":
+            last = before.told.get(alarm.key, 0.0)
+            after.told[alarm.key] = last if now - last < DAY else now
+    news = [alarm for alarm in alarms if alarm.severity != "notice" or after.told[alarm.key] == now]
+    quiet = ctx.task.scheduled and not news and not changed
+    _keep(ctx, before, after, quiet=quiet)
+    if quiet:
+        ctx.note("nothing changed and nothing is wrong")
+        return Result(quiet=True)
+    return _report(alarms, changed, open_count, facts)
+
+
+def _report(alarms: Sequence[Alarm], changed: Sequence[str], open_count: int, facts: Mapping[str, Any]) -> Result:
+    ranked = sorted(alarms, key=lambda alarm: ORDER.index(alarm.severity))
+    lines = [f"{alarm.severity}: {alarm.text}" for alarm in ranked]
+    findings = [*lines[:SHOWN], *_more(len(lines) - SHOWN, "alerts")] or ["Nothing is wrong."]
+    findings.append(f"Open check boxes: {open_count}. Queue: {queue_line(facts.get('queue') or {})}.")
+    if changed:
+        findings.append(f"Files changed since the last beat: {len(changed)}")
+        findings += [*(f"changed: {path}" for path in changed[:SHOWN]), *_more(len(changed) - SHOWN, "files")]
+    actions = [f"{alarm.severity}: {alarm.text}" for alarm in ranked if alarm.severity != "notice"]
+    return Result(
+        findings=tuple(shorten(line, LINE) for line in findings),
+        actions=tuple(shorten(line, LINE) for line in [*actions[:SHOWN], *_more(len(actions) - SHOWN, "alerts")]),
+        raw="\n".join([*lines, *(f"changed: {path}" for path in changed)]),
+    )
+
+
+def _more(count: int, what: str) -> list[str]:
+    return [f"… and {count} more {what}"] if count > 0 else []
+
+
+def _lists(ctx: Context, before: Memory, after: Memory) -> tuple[list[Alarm], int]:
+    """What the person's lists call for, and how many check boxes are open in them."""
+    alarms: list[Alarm] = []
+    count = 0
+    for path in LISTS:
+        ctx.check()
+        try:
+            text = ctx.files.read(path, LIST_LIMIT).decode("utf-8", "replace")
+            written = ctx.files.modified(path)
+        except FileNotFoundError:
+            continue
+        except Refused as refused:
+            alarms.append(Alarm("warning", f"list:{path}", f"{path} could not be read: {refused.why or refused.what}"))
+            continue
+        for item in open_items(text.replace("\r\n", "\n")):
+            count += 1
+            key = f"{path}:{shorten(item.text, LINE)}"
+            first = min(before.items.get(key, written), ctx.now.timestamp())
+            if item.due is None and len(after.items) < REMEMBERED:
+                after.items[key] = first
+            alarms += _item(key, f"“{shorten(item.text, 90)}” ({path} line {item.line})", item, first, ctx.now)
+    return alarms, count
+
+
+def _item(key: str, text: str, item: OpenItem, first: float, now: datetime) -> Iterator[Alarm]:
+    """The alarm of one open item, if any. Without a date it is as old as its text: at first sight as old as the file,
+    later since it was `first` seen, however often the file around it was saved."""
+    today = now.astimezone(UTC).date()
+    age = now.timestamp() - first
+    if item.bad_date:
+        yield Alarm("warning", f"date:{key}", f"{item.bad_date} is no date: {text}")
+    if item.due is not None and item.due < today:
+        yield Alarm("warning", f"overdue:{key}", f"overdue since {item.due} ({_days(item.due, today)}): {text}")
+    if item.due is None and age >= STALE:
+        yield Alarm("notice", f"stale:{key}", f"unchanged for {int(age // DAY)} days: {text}")
+
+
+def _days(due: date, today: date) -> str:
+    days = (today - due).days
+    return f"{days} day{'s' * (days != 1)}"
+
+
+def _handoffs(facts: Mapping[str, Any], now: datetime) -> Iterator[Alarm]:
+    for handoff in facts.get("handoffs") or ():
+        name, status = str(handoff.get("id", "?")), handoff.get("status")
+        text = f"“{shorten(str(handoff.get('title') or name), 90)}” ({name})"
+        created, expires = _when(handoff.get("created")), _when(handoff.get("expires"))
+        if status == "expired":
+            yield Alarm("notice", f"expired:{name}", f"hand-off expired without an answer: {text}")
+        elif status in ("open", "claimed") and expires is not None and expires <= now:
+            yield Alarm("warning", f"expired:{name}", f"hand-off is past its end and has no answer: {text}")
+        elif status in ("open", "claimed") and created is not None and (now - created).total_seconds() >= UNANSWERED:
+            yield Alarm("notice", f"waiting:{name}", f"hand-off waits for an answer since {created:%Y-%m-%d}: {text}")
+
+
+def _when(value: object) -> datetime | None:
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    with suppress(ValueError):
+        return parse_utc(value) if isinstance(value, str) and value else None
+    return None
+
+
+def _health(facts: Mapping[str, Any]) -> Iterator[Alarm]:
+    waiting = (facts.get("queue") or {}).get("waiting", 0)
+    for model in facts.get("models") or ():
+        if not model.get("ok"):
+            # Without work for it, a model that is away is no more than worth knowing.
+            text = f"model {model_line(model)}" + (f"; {waiting} tasks wait" if waiting else "")
+            yield Alarm("warning" if waiting else "notice", f"model:{model.get('name')}", text)
+    disk = facts.get("disk") or {}
+    free, total = disk.get("free_bytes"), disk.get("total_bytes") or 1 << 62
+    if free is not None and free < min(LOW_DISK, total / 10):
+        severity = "critical" if free < min(FULL_DISK, total / 50) else "warning"
+        yield Alarm(severity, "disk", f"the disk has only {size_line(free)} left")
+    if problem := (facts.get("sync") or {}).get("problem"):
+        yield Alarm("warning", "sync", f"sync: {problem}")
+
+
+def _changed(ctx: Context, since: float | None, now: float) -> list[str]:
+    """Notes saved since the last beat, newest first. Gofer's own folders do not count, or no beat were ever quiet."""
+    if since is None:
+        return []
+    times = ctx.files.times("", (), OWN_FOLDERS)
+    fresh = [(time, path) for path, time in times.items() if since < time <= now]
+    return [path for _, path in sorted(fresh, reverse=True)]
+
+
+def _remember(ctx: Context, facts: Mapping[str, Any]) -> Memory:
+    """The memory of the last beat whose report is known to be out."""
+    try:
+        state = json.loads((ctx.memory / "beat.json").read_bytes())
+        pending = state.get("pending")
+        published = pending is not None and _published(ctx, str(pending["task"]), facts)
+        return Memory(**(pending["memory"] if published else state["memory"]))
+    except FileNotFoundError:
+        return Memory()
+    except (ValueError, TypeError, KeyError, AttributeError):
+        ctx.note("the memory of earlier beats cannot be read; starting anew")
+        return Memory()
+
+
+def _published(ctx: Context, task: str, facts: Mapping[str, Any]) -> bool:
+    if task == ctx.task.id:
+        return False  # this very task ran before and was cut off
+    if any(entry.get("task") == task for entry in facts.get("recent") or ()):
+        return True
+    with suppress(Refused):
+        return ctx.files.exists(f"outbox/{task}.md")
+    return False
+
+
+def _keep(ctx: Context, before: Memory, after: Memory, *, quiet: bool) -> None:
+    """A quiet beat has nothing to lose and counts at once; another one counts when its report is out."""
+    pending = None if quiet else {"task": ctx.task.id, "memory": asdict(after)}
+    state = {"memory": asdict(after if quiet else before), "pending": pending}
+    _replace(ctx.memory / "beat.json", json.dumps(state, ensure_ascii=False).encode("utf-8"))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Whole or not at all. The folder is this type's own, so a fixed temporary name will do."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temp = path.with_suffix(".tmp")
+    with temp.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temp.replace(path)
+
+
+HANDLER = Handler(
+    name="heartbeat",
+    tier=Tier.TRIVIAL,
+    role=Role.HEARTBEAT,
+    params=NoParams,
+    run=run,
+    limit=30.0,
+)

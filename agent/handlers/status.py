@@ -1,0 +1,80 @@
+"""The `status` type: what the worker knows of itself, as a report. It asks nobody and wakes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agent.handlers.base import Context, Handler, NoParams
+from agent.text import shorten
+from agent.vault.values import Result, Role, Section, Tier
+
+RECENT = 5  # runs that are shown
+LINE = 160  # characters of one finding
+
+
+def run(ctx: Context, params: NoParams) -> Result:
+    """A line for each thing that is known; what is not known is not mentioned."""
+    facts = ctx.facts()
+    lines = [f"Worker: {facts['worker']}"] if facts.get("worker") else []
+    lines += [
+        f"Queue: {queue_line(facts.get('queue') or {})}",
+        *[f"Model {model_line(model)}" for model in facts.get("models") or ()],
+        *_sync(facts.get("sync") or {}),
+        *_disk(facts.get("disk") or {}),
+        *_handoffs(facts.get("handoffs") or ()),
+    ]
+    if quiet := facts.get("quiet_beats"):
+        lines.append(f"Quiet heartbeats since the last report: {quiet}")
+    runs = [_run(entry) for entry in (facts.get("recent") or ())[:RECENT]]
+    sections = (Section(f"Last {len(runs)} runs" if len(runs) > 1 else "Last run", "\n".join(runs)),) if runs else ()
+    return Result(findings=tuple(shorten(line, LINE) for line in lines), sections=sections)
+
+
+def queue_line(queue: Mapping[str, int]) -> str:
+    """`3 open, 1 waiting`, in the order given; `empty` when all counts are zero."""
+    return ", ".join(f"{count} {status}" for status, count in queue.items() if count) or "empty"
+
+
+def model_line(model: Mapping[str, Any]) -> str:
+    """`qwen3:8b: ready` or `qwen3:8b: away (connection refused)`."""
+    detail = f" ({model['detail']})" if model.get("detail") else ""
+    return f"{model.get('name', '?')}: {'ready' if model.get('ok') else 'away'}{detail}"
+
+
+def size_line(count: float) -> str:
+    """Bytes as people say them: `12.3 GiB`."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def _sync(sync: Mapping[str, Any]) -> list[str]:
+    told = [f"{name.replace('_', ' ')} {value}" for name, value in sync.items() if value not in (None, "", (), [])]
+    return [f"Sync: {', '.join(told)}"] if told else []
+
+
+def _disk(disk: Mapping[str, Any]) -> list[str]:
+    if "free_bytes" not in disk:
+        return []
+    total = f" of {size_line(disk['total_bytes'])}" if disk.get("total_bytes") else ""
+    return [f"Disk: {size_line(disk['free_bytes'])}{total} free"]
+
+
+def _handoffs(handoffs: Sequence[Mapping[str, Any]]) -> list[str]:
+    open_ones = [handoff for handoff in handoffs if handoff.get("status") in ("open", "claimed")]
+    if not open_ones:
+        return []
+    titles = ", ".join(str(handoff.get("title") or handoff.get("id")) for handoff in open_ones[:3])
+    return [f"Hand-offs without an answer: {len(open_ones)} ({titles}{', …' if len(open_ones) > 3 else ''})"]
+
+
+def _run(entry: Mapping[str, Any]) -> str:
+    title = entry.get("title") or entry.get("task") or "?"
+    seconds = f", {entry['duration_s']:g} s" if isinstance(entry.get("duration_s"), int | float) else ""
+    return f"- {shorten(str(title), 80)}: {entry.get('status', '?')} ({entry.get('model') or 'none'}{seconds})"
+
+
+HANDLER = Handler(name="status", tier=Tier.TRIVIAL, role=Role.TASK, params=NoParams, run=run, limit=10.0)
