@@ -38,7 +38,7 @@ _ACTIVE = re.compile(
       | \# (?<![A-Za-z0-9]\#)                               # headings, tags
       | [>^] (?<!\S[>^])                                    # quotes, callouts, block ids
       | % (?<=[%<{]%)                                       # %% comments, <% Templater, {% Liquid
-      | \{ (?=[{%])
+      | \{ (?: (?=[{%]) | (?<=\{\{) )                       # {{ templates
       | & (?=\#?\w{1,32};)
       | / (?<=:/) (?<!\b[Hh]ttp:/) (?<!\b[Hh]ttps:/) (?=/)  # obsidian://, file://
       | : (?: (?i:(?<=script:)) (?=\S) | (?i:(?<=\bdata:)) (?=\w{1,40}/) | (?<=::) )  # ... and Dataview fields

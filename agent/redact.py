@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+SHORTEST = 10  # characters: "pwd=" and six more; names and numbers in a header are mostly shorter
+
 _MARKED = r"(?!\\?\[redacted)"
 _NAMES = (
     r"pass(?:word|wd|phrase)|(?<![a-z])(?:pwd|(?:(?:client|app|shared|webhook)[_-]?)?secret(?:[_-]?(?:access[_-]?)?key)?"
@@ -45,7 +47,7 @@ def _form(kind: str, anchors: str, pattern: str, *, folded: bool = False) -> _Fo
 
 
 _FORMS = (
-    _form("github-token", "ghp_ gho_ ghu_ ghs_ ghr_", r"gh[pousr]_[A-Za-z0-9]{20,}"),
+    _form("github-token", "gh", r"gh[pousr]_[A-Za-z0-9]{20,}"),
     _form("github-token", "github_pat_", r"github_pat_[A-Za-z0-9_]{20,}"),
     _form("gitlab-token", "gl", r"gl(?:pat|dt|rt|rtr|cbt|ptt|ft|soat|agent|imt|oas|ffct)-[A-Za-z0-9_.=-]{20,}"),
     _form("aws-key", "AKIA ASIA ABIA ACCA", r"(?<![A-Z0-9])A(?:KI|SI|BI|CC)A[A-Z0-9]{16}(?![A-Z0-9])"),
@@ -121,6 +123,8 @@ def find_tokens(text: str) -> Iterator[str]:
 
 
 def _occurring(text: str) -> Iterable[_Form]:
+    if len(text) < SHORTEST:
+        return ()
     folded = text.lower()
     forms = [form for anchor, form in _EXACT if anchor in text]
     forms += [form for anchor, form in _FOLDED if anchor in folded]

@@ -92,8 +92,8 @@ def unquote(quoted: str) -> str:
 def parse(text: str) -> dict[str, Any]:
     """A hand-off's front matter, typed: `created` and `expires` aware datetimes, `reason` a HandoffReason, counts int;
     and under `request` the person's words as far as the file holds them. Raises BadHeader when it is no hand-off."""
-    parts = frontmatter.split(text)
-    header: dict[str, Any] = dict(frontmatter.load(parts.header or ""))
+    note = frontmatter.read(text)
+    header: dict[str, Any] = dict(note.values)
     if header.get("type") != "handoff":
         raise BadHeader("this is not a hand-off", why="its front matter does not say `type: handoff`")
     for key, convert in _TYPES.items():
@@ -101,7 +101,7 @@ def parse(text: str) -> dict[str, Any]:
             header[key] = convert(header[key])
         except (KeyError, ValueError):
             raise BadHeader(f"`{key}` cannot be read", why=f"its value is '{header.get(key, '')}'"[:200]) from None
-    return header | {"request": _request(parts.body)}
+    return header | {"request": _request(note.body)}
 
 
 _TYPES: Mapping[str, Callable[[str], Any]] = {
@@ -126,8 +126,8 @@ def _header(outcome: Outcome, gate: OutputGate, settings: HandoffSettings) -> di
         "priority": str(task.priority),
         "from": gate.value(outcome.worker, 80),
         "to": gate.value(settings.lead, 80),
-        "created": utc(created),
-        "expires": utc(created + settings.lifetime),
+        "created": created,
+        "expires": created + settings.lifetime,
         "attempts": outcome.attempt,
         "model_hint": gate.value(task.model, 100) if named else "auto",
         "thinking": gate.value(task.thinking, 20),
@@ -209,8 +209,8 @@ def _context(outcome: Outcome, gate: OutputGate, task_file: str) -> str:
 
 
 def _how_to_answer(task_id: str) -> str:
-    answer = fenced(f"---\ntype: answer\nhandoff: {task_id}\nby: your name\n---\nYour answer.")
-    claim = fenced(f"---\ntype: claim-handoff\nhandoff: {task_id}\nby: your name\n---")
+    answer = fenced(f"---\ntype: answer\nstatus: open\nhandoff: {task_id}\nby: your name\n---\nYour answer.")
+    claim = fenced(f"---\ntype: claim-handoff\nstatus: open\nhandoff: {task_id}\nby: your name\n---")
     return (
         f"Write one new file, `{answer_path(task_id)}`, and leave this one as it is:\n\n{answer}\n\n"
         "Where you know them, add the lines `model:`, `input_tokens:`, `output_tokens:` and `cost_usd:`, so that the"

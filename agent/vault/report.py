@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any
 
 from agent import frontmatter
 from agent.errors import BadHeader
-from agent.gate import OutputGate
-from agent.text import digest, parse_utc, utc
+from agent.gate import OutputGate, fenced
+from agent.text import digest, parse_utc
+from agent.vault.handoff import REASONS
 from agent.vault.layout import handoff_path, invalid_report_path
 from agent.vault.ledger import Baseline, account, seconds
 from agent.vault.values import Outcome, Problem, Section, Status, Task
@@ -35,6 +37,7 @@ ITEM_LIMIT = 1000
 SECTION_LIMIT = 32_000
 ITEMS = 100  # findings or actions; the rest is counted
 HEADER_SHOWN = 4096  # bytes of a file that is no task
+NO_RAW = "(none)"
 
 _UNLINKABLE = frozenset("[]#^|\\<`")  # a wikilink with one of these leads elsewhere, or nowhere
 
@@ -57,13 +60,13 @@ def render(outcome: Outcome, gate: OutputGate, settings: ReportSettings) -> str:
         title=gate.line(outcome.task.title, TITLE_LIMIT),
         time=outcome.finished,
         status=outcome.status,
-        findings=[gate.line(finding, ITEM_LIMIT) for finding in result.findings[:ITEMS]],
+        findings=[gate.line(finding, ITEM_LIMIT) for finding in result.findings[:ITEMS]] or [_bare_finding(outcome)],
         unshown=len(result.findings) - ITEMS,
         sections=[
             Section(gate.line(section.title, 80), gate.text(section.text, SECTION_LIMIT)) for section in result.sections
         ],
         actions=_actions(outcome, gate, gate.line(settings.lead, 80)),
-        raw=gate.fence(result.raw, settings.raw_limit) if result.raw.strip() else "None.",
+        raw=gate.fence(result.raw, settings.raw_limit) if result.raw.strip() else fenced(NO_RAW),
     )
     return frontmatter.dump(_header(outcome, gate, settings), body)
 
@@ -87,7 +90,7 @@ def render_invalid(task: Task, gate: OutputGate, settings: ReportSettings, now: 
         findings=[gate.line(finding, ITEM_LIMIT) for finding in findings if finding],
         sections=sections,
         actions=[gate.line(f"Mend {task.path} and save it: it is looked at again then", ITEM_LIMIT)],
-        raw=gate.fence(task.raw, min(settings.raw_limit, HEADER_SHOWN)) if task.raw.strip() else "None.",
+        raw=gate.fence(task.raw, min(settings.raw_limit, HEADER_SHOWN)) if task.raw.strip() else fenced(NO_RAW),
     )
     header = {
         "type": "report",
@@ -95,7 +98,7 @@ def render_invalid(task: Task, gate: OutputGate, settings: ReportSettings, now: 
         "title": gate.value(task.title, TITLE_LIMIT),
         "status": str(Status.INVALID),
         "worker": gate.value(settings.worker, 80),
-        "finished": utc(now),
+        "finished": now,
         "revision": task.revision,
         "source": _link(task, gate, settings),
     }
@@ -112,7 +115,7 @@ def parse(text: str) -> dict[str, Any]:
 
     Other keys stay text, absent ones absent. Raises BadHeader when the text is no report.
     """
-    header = frontmatter.load(frontmatter.split(text).header or "")
+    header = frontmatter.read(text).values
     if header.get("type") != "report":
         raise BadHeader("this is not a report", why="its front matter does not say `type: report`")
     return {key: typed(key, value) for key, value in header.items()}
@@ -155,11 +158,11 @@ def _header(outcome: Outcome, gate: OutputGate, settings: ReportSettings) -> dic
         "thinking": gate.value(spent.thinking, 20),
         "input_tokens": spent.input_tokens,
         "output_tokens": spent.output_tokens,
-        "cost_usd": spent.cost_usd,
+        "cost_usd": _dollars(spent.cost_usd),
         "baseline_model": compared.model if compared else None,
-        "baseline_usd": spent.baseline_usd,
-        "started": utc(outcome.started),
-        "finished": utc(outcome.finished),
+        "baseline_usd": _dollars(spent.baseline_usd),
+        "started": outcome.started,
+        "finished": outcome.finished,
         "duration_s": seconds(outcome),
         "attempt": outcome.attempt,
         "confidence": result.confidence,
@@ -168,6 +171,14 @@ def _header(outcome: Outcome, gate: OutputGate, settings: ReportSettings) -> dic
         "source": _link(task, gate, settings),
     }
     return {key: value for key, value in header.items() if value is not None}  # absent means unknown
+
+
+def _dollars(amount: float | None) -> Decimal | None:
+    """Exact to a millionth, with cents at least: `0.00`, `0.00816`."""
+    if amount is None:
+        return None
+    cents, rest = f"{amount:.6f}"[:-4], f"{amount:.6f}"[-4:].rstrip("0")
+    return Decimal(cents + rest)
 
 
 def _body(
@@ -189,7 +200,7 @@ def _body(
         f"**Task:** {title}  \n"
         f"**Time:** {body_time(time)}  \n"
         f"**Status:** {STATUS_LINES[status]}\n\n"
-        f"## Findings\n{_list('- ', findings or ['Nothing to report'])}{more}\n\n"
+        f"## Findings\n{_list('- ', findings)}{more}\n\n"
         f"{between}"
         f"## Action Required\n{_list('- [ ] ', actions or ['No action needed'])}\n\n"
         f"## Raw Data\n{raw}\n"
@@ -223,6 +234,13 @@ def _actions(outcome: Outcome, gate: OutputGate, lead: str) -> list[str]:
         case Status.UNKNOWN:
             return [f"{lead} to check whether the effect happened before anything runs again", *asked]
     return asked
+
+
+def _bare_finding(outcome: Outcome) -> str:
+    """What there is to say when the handler found nothing to say."""
+    if outcome.status is Status.HANDED_OFF:
+        return f"Not done here: {REASONS[outcome.handoff_reason]}"
+    return "Nothing to report"
 
 
 def _asked(action: str, lead: str) -> str:
