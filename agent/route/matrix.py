@@ -90,7 +90,7 @@ def _index(rows: Sequence[Row]) -> Mapping[str, tuple[tuple[int, int], ...]]:
     index: dict[str, tuple[tuple[int, int], ...]] = {}
     for number, row in enumerate(rows):
         for place, pattern in enumerate(row.patterns):
-            for key in pattern.terms[0].first_keys():
+            for key in pattern.runs[0][0].first_keys():
                 index[key] = (*index.get(key, ()), (number, place))
     return MappingProxyType(index)
 

@@ -5,6 +5,7 @@
 `^fetch/get price*`       the request begins with "fetch" or "get", and later in that sentence comes "price…"
 `+review`                 "review" where an order stands: it begins a sentence or follows a comma, "and", "to" …
 `root_cause`              two words side by side
+`message ~to/for`         "to" or "for" directly behind "message"
 `^list !log`              and "log" nowhere in the request
 `^tell to ALONE`          and the request is one sentence of one clause
 PATH CODE URL TEXT NUMBER a path, one of a source file, an address, quoted words, a number
@@ -13,13 +14,13 @@ PATH CODE URL TEXT NUMBER a path, one of a source file, an address, quoted words
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.route.request import CODE, NUMBER, PATH, TEXT, URL, Request, Word
 
 _KINDS: dict[str, tuple[str, ...]] = {PATH: (PATH, CODE), CODE: (CODE,), URL: (URL,), TEXT: (TEXT,), NUMBER: (NUMBER,)}
-_TERM = re.compile(r"(\^|\+|!\+|!|)([^!^+\s]+)")
+_TERM = re.compile(r"(\^|\+|~|!\+|!|)([^!^+~\s]+)")
 _WORD = re.compile(r"[^\W_]+(?:[.'-][^\W_]+)*\*?|\*[.-]?[^\W_]+")
 STEM = 3  # letters: a shorter stem would match half the dictionary
 
@@ -56,21 +57,20 @@ class Term:
     single: Words  # all choices of one word, as one question
     phrases: tuple[tuple[Words, ...], ...]  # the others
 
-    def end(self, request: Request, number: int, start: int) -> int:
-        """The place after the first match at or behind word `start` of sentence `number`, or -1."""
-        sentence = request.sentences[number]
+    def places(self, request: Request, number: int, start: int) -> Iterable[int]:
+        """Where it might begin, at or behind word `start` of sentence `number`."""
         if self.prefix == "^":
             opening_sentence, opening = request.opening
-            return self._at(sentence, opening) if opening_sentence == number and opening >= start else -1
-        orders = self.prefix.endswith("+")
-        for place in range(start, len(sentence)):
-            if not orders or sentence[place].clause:
-                end = self._at(sentence, place)
-                if end >= 0:
-                    return end
-        return -1
+            return (opening,) if opening_sentence == number and opening >= start else ()
+        sentence = request.sentences[number]
+        if self.prefix.endswith("+"):
+            return (place for place in range(start, len(sentence)) if sentence[place].clause)
+        return range(start, len(sentence))
 
-    def _at(self, sentence: Sequence[Word], place: int) -> int:
+    def end(self, sentence: Sequence[Word], place: int) -> int:
+        """The place after it when it stands at `place`, or -1."""
+        if place >= len(sentence):
+            return -1
         if self.single.fit(sentence[place]):
             return place + 1
         for phrase in self.phrases:
@@ -88,50 +88,65 @@ class Term:
             yield f"{self.prefix}{'' if open_ended else stem}"
 
 
+Run = tuple[Term, ...]
+"""Terms that stand side by side: one, and those with ~ behind it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """One alternative of a row, compiled."""
 
     text: str
-    terms: tuple[Term, ...]
-    absent: tuple[Term, ...]
+    runs: tuple[Run, ...]
+    absent: tuple[Run, ...]
     alone: bool
 
     def fits(self, request: Request) -> str:
         """The alternatives by which the request fits, as `summar* notes`, or "" when it does not.
 
-        All terms stand in this order in one sentence, and the absent ones nowhere. Takes words × terms steps.
+        All runs stand in this order in one sentence, and the absent ones nowhere. Takes words × terms steps.
         """
         if self.alone and not request.alone:
             return ""
         numbers = range(len(request.sentences))
         shown = next(filter(None, (self._in_sentence(request, number) for number in numbers)), "")
-        if shown and any(term.end(request, number, 0) >= 0 for term in self.absent for number in numbers):
+        if shown and any(_ends(run, request, number, 0) for run in self.absent for number in numbers):
             return ""
         return shown
 
     def _in_sentence(self, request: Request, number: int) -> str:
-        # The leftmost place of each term leaves most room for the next, so no other needs to be tried.
-        ends = [0]
-        for term in self.terms:
-            ends.append(term.end(request, number, ends[-1]))
-            if ends[-1] < 0:
+        # The leftmost place of each run leaves most room for the next, so no other needs to be tried.
+        place = 0
+        shown: list[str] = []
+        for run in self.runs:
+            ends = _ends(run, request, number, place)
+            if not ends:
                 return ""
-        sentence = request.sentences[number]
-        return " ".join(_chosen(term, sentence, end) for term, end in zip(self.terms, ends[1:], strict=True))
+            sentence = request.sentences[number]
+            shown += (_chosen(term, sentence, end) for term, end in zip(run, ends, strict=True))
+            place = ends[-1]
+        return " ".join(shown)
 
 
 def parse_pattern(text: str) -> Pattern:
     """Compile one pattern. ValueError says what is wrong with it, in words for the person who wrote it."""
     pieces = text.split()
-    terms = [_term(piece) for piece in pieces if piece != "ALONE"]
-    wanted = tuple(term for term in terms if not term.prefix.startswith("!"))
-    if not wanted:
+    runs: list[Run] = []
+    absent: list[Run] = []
+    for term in (_term(piece) for piece in pieces if piece != "ALONE"):
+        if term.prefix == "^" and runs:
+            raise ValueError(f"'{text}': ^ is the beginning of the request, so only the first term can have it")
+        if term.prefix.startswith("!"):
+            absent.append((term,))
+        elif term.prefix == "~":
+            if not runs:
+                raise ValueError(f"'{text}': ~ stands behind another term")
+            runs[-1] = (*runs[-1], term)
+        else:
+            runs.append((term,))
+    if not runs:
         raise ValueError(f"'{text}' names no word that the request must contain")
-    if any(term.prefix == "^" for term in terms[1:]):
-        raise ValueError(f"'{text}': ^ is the beginning of the request, so only the first term can have it")
-    absent = tuple(term for term in terms if term.prefix.startswith("!"))
-    return Pattern(text, wanted, absent, "ALONE" in pieces)
+    return Pattern(text, tuple(runs), tuple(absent), "ALONE" in pieces)
 
 
 def index_keys(request: Request) -> set[str]:
@@ -153,7 +168,7 @@ def index_keys(request: Request) -> set[str]:
 def _term(piece: str) -> Term:
     match = _TERM.fullmatch(piece)
     if not match:
-        raise ValueError(f"'{piece}' is no term: before the word may stand ^, +, ! or !+")
+        raise ValueError(f"'{piece}' is no term: before the word may stand ^, +, ~, ! or !+")
     choices = tuple(match[2].split("/"))
     parts = tuple(tuple(_words((part,), piece) for part in choice.split("_")) for choice in choices)
     single = _words(tuple(choice for choice in choices if "_" not in choice), piece)
@@ -175,6 +190,19 @@ def _words(choices: tuple[str, ...], piece: str) -> Words:
         tuple(word[1:] for word in plain if word.startswith("*")),
         frozenset(kind for choice in choices for kind in _KINDS.get(choice, ())),
     )
+
+
+def _ends(run: Run, request: Request, number: int, start: int) -> list[int]:
+    """Where each term of the run ends, at its first place at or behind word `start`; empty when it has none."""
+    sentence = request.sentences[number]
+    for place in run[0].places(request, number, start):
+        ends = [run[0].end(sentence, place)]
+        for term in run[1:]:
+            if ends[-1] >= 0:
+                ends.append(term.end(sentence, ends[-1]))
+        if ends[-1] >= 0:
+            return ends
+    return []
 
 
 def _chosen(term: Term, sentence: Sequence[Word], end: int) -> str:
