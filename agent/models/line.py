@@ -115,7 +115,7 @@ class Line:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             if not cut:
                 raise self._away(error) from error
-        except ValueError as error:  # JSON and pydantic alike
+        except (ValueError, RecursionError) as error:
             if not cut:
                 raise ModelAway(
                     "what answers is not Ollama", where=self.host, why=str(error).partition("\n")[0][:200]
@@ -128,7 +128,10 @@ class Line:
 
     def models(self, path: str) -> list[dict[str, Any]]:
         """The `models` of `/api/tags` or `/api/ps`, raw: the package's own types drop `remote_host`."""
-        listed = self.client._request(dict, "GET", path).get("models")
+        try:
+            listed = self.client._request(dict, "GET", path)["models"]
+        except (TypeError, KeyError):
+            listed = None
         if not isinstance(listed, list):
             raise ValueError(f"{path} names no models")
         return [one for one in listed if isinstance(one, dict)]

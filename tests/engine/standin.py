@@ -397,6 +397,7 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection. An empty part of a stream is the sign to trickle from then on."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # like Ollama; else every second reply on a connection takes 40 ms
     owner: ClassVar[OllamaStandIn]
 
     def do_GET(self) -> None:
