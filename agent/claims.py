@@ -48,9 +48,8 @@ class LocalClaims:
             try:
                 self._publish(path, text)
             except FileExistsError:
-                if not self._abandoned(path):
+                if not self._take_over(path):
                     return None
-                path.unlink(missing_ok=True)
             else:
                 return claim
         return None
@@ -86,6 +85,15 @@ class LocalClaims:
             os.link(part, path)  # whole, or not at all: must not exist
         finally:
             part.unlink()
+
+    def _take_over(self, path: Path) -> bool:
+        """Remove a dead worker's claim. One at a time and looked at again under the lock: two that both saw it
+        abandoned would otherwise remove each other's new claim."""
+        with FileLock(self._lives / "take-over"):
+            if path.exists() and not self._abandoned(path):
+                return False
+            path.unlink(missing_ok=True)
+            return True
 
     def _owner(self, path: Path) -> str | None:
         try:

@@ -5,6 +5,7 @@ Three kinds of line, each a JSON object:
     {"begin": [key, …]}        these files are about to be read and run: one attempt each, counted before parsing
     {"back": [key, …]}         they only had to wait; the attempt does not count
     {"owe": record}            an outcome, whole: from here on it is published, never run again
+    {"drop": [key, …]}         it could not be delivered because the vault changed; the task runs again
     {"paid": [key, …]}         it is in the branch and its task file is gone
     {"told": [key, …]}         a file that is not a task was reported, once for this revision
     {"quiet": n}               so many checks had nothing to say since the last ledger line
@@ -101,6 +102,11 @@ class Journal:
             self._write(entries, durable=True)
             crash.step("outcomes recorded")
 
+    def drop(self, keys: Iterable[str]) -> None:
+        """Forget outcomes that no longer fit the vault; their attempts still count."""
+        if keys := list(keys):
+            self._write([{"drop": keys}], durable=True)
+
     def paid(self, keys: Iterable[str]) -> None:
         """These outcomes are in the branch. The journal is compacted when little but history is left."""
         if keys := list(keys):
@@ -126,25 +132,21 @@ class Journal:
             (kind, value), *_ = json.loads(line).items()
         except (ValueError, AttributeError):
             return
-        if kind == "begin":
+        if kind in ("begin", "back"):
             for key in value:
-                self.attempts[key] = self.attempts.get(key, 0) + 1
-        elif kind == "back":
-            for key in value:
-                self.attempts[key] = max(0, self.attempts.get(key, 0) - 1)
+                self.attempts[key] = max(0, self.attempts.get(key, 0) + (1 if kind == "begin" else -1))
         elif kind == "owe":
             record = Record.from_json(value)
             self.owed[record.key] = record
-        elif kind == "paid":
-            for key in value:
-                self.owed.pop(key, None)
-                self.attempts.pop(key, None)
-        elif kind == "told":
-            self.told.update(value)
-            for key in value:
-                self.attempts.pop(key, None)
         elif kind == "quiet":
             self.quiet = int(value)
+        elif kind in ("drop", "paid", "told"):
+            for key in value:
+                self.owed.pop(key, None)
+                if kind != "drop":
+                    self.attempts.pop(key, None)
+            if kind == "told":
+                self.told.update(value)
 
     def _write(self, entries: list[dict[str, Any]], *, durable: bool = False) -> None:
         lines = [json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() for entry in entries]

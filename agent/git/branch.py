@@ -33,11 +33,11 @@ _GUARD = 'while read -r _; do :; done; [ "$1" -ef "$2" ] && rm -f "$1"; rm -f "$
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the index shall hold for one path: `new` is a blob id, or None to remove it. The entry is only touched
-    while it is one of `only_if` (None stands for "no entry"): anything else was staged by the person."""
+    """What the index shall hold for one path: `new` is a blob id, or None to remove it. With `only_if` the entry is
+    only touched while it is one of these (None stands for "no entry"): anything else was staged by the person."""
 
     new: str | None
-    only_if: frozenset[str | None]
+    only_if: frozenset[str | None] | None = None
 
 
 class Branch:
@@ -109,7 +109,7 @@ class Branch:
         lines = []
         for path, entry in entries.items():
             have = staged.get(path)
-            if have == entry.new or have not in entry.only_if:
+            if have == entry.new or (entry.only_if is not None and have not in entry.only_if):
                 continue
             lines.append(f"100644 {entry.new}\t{path}" if entry.new else f"0 {self.repository.zero}\t{path}")
         if not lines:

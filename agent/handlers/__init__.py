@@ -1,0 +1,16 @@
+"""The task types that this version can do itself. A type that is not here is handed to the lead, with that reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agent.handlers import ask, file, heartbeat, status, summarize
+from agent.handlers.base import Handler
+
+HANDLERS: Mapping[str, Handler] = {
+    "ask": ask.HANDLER,
+    "file": file.HANDLER,
+    "heartbeat": heartbeat.HANDLER,
+    "status": status.HANDLER,
+    "summarize": summarize.HANDLER,
+}

@@ -1,0 +1,5 @@
+"""`python -m agent` is `gofer`."""
+
+from agent.cli.main import run
+
+run()

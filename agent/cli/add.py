@@ -1,0 +1,60 @@
+"""`gofer add`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from agent.cli.screen import find_vault, json_option, print_json, vault_option
+from agent.errors import Usage
+from agent.vault.drops import drop
+
+
+@click.command()
+@click.argument("text", nargs=-1)
+@vault_option
+@json_option
+@click.option("--type", "type_", default="", help="The task type; without it the matrix decides.")
+@click.option("--model", default="", help="none, local, lead, an alias, or provider/name.")
+@click.option("--thinking", type=click.Choice(["off", "low", "medium", "high"]), default=None)
+@click.option("--priority", type=click.Choice(["low", "normal", "high", "critical"]), default=None)
+@click.option(
+    "--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Read the text there."
+)
+@click.option("--draft", is_flag=True, help="Put it there without starting it.")
+def add(
+    text: tuple[str, ...],
+    vault: Path | None,
+    as_json: bool,
+    type_: str,
+    model: str,
+    thinking: str | None,
+    priority: str | None,
+    file: Path | None,
+    draft: bool,
+) -> None:
+    """Put a task into the inbox; it starts at once. TEXT is the request, - reads standard input."""
+
+    request = _request(text, file)
+    header = {"type": type_, "model": model, "thinking": thinking, "priority": priority}
+    asked = {key: value for key, value in header.items() if value}
+    task, path = drop(find_vault(vault), request, {**asked, "status": "draft" if draft else "open"})
+    if as_json:
+        print_json({"id": task, "path": path})
+    else:
+        click.echo(path)
+
+
+def _request(text: tuple[str, ...], file: Path | None) -> str:
+    if file and text:
+        raise Usage("a task has one text", fix="give TEXT or --file, not both")
+    try:
+        given = sys.stdin.read() if text == ("-",) else " ".join(text)
+        request = file.read_text("utf-8") if file else given
+    except UnicodeDecodeError as error:
+        raise Usage("the text is not UTF-8", where=str(file or "standard input"), why=str(error)) from None
+    if not request.strip():
+        raise Usage("a task needs a text", fix='gofer add "Write 42 to test.txt", or: echo … | gofer add -')
+    return request

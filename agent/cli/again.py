@@ -1,0 +1,79 @@
+"""`gofer retry` and `gofer cancel`."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from agent import frontmatter
+from agent.cli.screen import find_vault, json_option, print_json, vault_option
+from agent.desk import Desk
+from agent.errors import Busy, Usage
+from agent.requests import Requests
+from agent.road import road
+from agent.survey import Survey
+from agent.text import normal_form
+from agent.vault.drops import put
+from agent.vault.finished import Archive
+from agent.vault.task import read_task
+
+ADDED = ("status", "report", "finished", "worker", "revision")
+
+
+@click.command()
+@click.argument("task")
+@vault_option
+@json_option
+def retry(task: str, vault: Path | None, as_json: bool) -> None:
+    """Put a finished task back into the inbox: it runs again, as a new instance."""
+
+    root = find_vault(vault)
+    archive = Archive(root)
+    found = archive.find(task)
+    if found is None:
+        raise Usage(f"no finished task has the id '{task}'", fix="gofer list shows the ids; what waits needs no retry")
+    raw = normal_form((root / found.path).read_bytes())
+    text = frontmatter.remove(raw, ADDED)
+    path = put(root, text, task)
+    _, name = archive.latest(read_task(text.encode(), path).id)
+    if as_json:
+        print_json({"id": name, "state": "open", "path": path})
+    else:
+        click.echo(f"{path} will run as {name}")
+
+
+@click.command()
+@click.argument("task")
+@vault_option
+@json_option
+def cancel(task: str, vault: Path | None, as_json: bool) -> int:
+    """Cancel a task that waits or runs; it ends with a report that says so."""
+
+    root = find_vault(vault)
+    survey = Survey(root, os.environ, datetime.now(UTC))
+    items = [item for item in survey.waiting() if item.id == task]
+    if not items or items[0].path is None:
+        raise Usage(f"no task that waits or runs has the id '{task}'", fix="gofer list shows the ids")
+    Requests(survey.state / "requests").ask("cancel", task)
+    state, reason = "waiting", "its worker was asked to cancel it"
+    try:
+        desk = Desk.open(root, os.environ, only=items[0].path)
+    except Busy:
+        pass  # the worker that runs here sees the request
+    else:
+        try:
+            tick = road(desk, datetime.now(UTC))
+            if any(record.task == task for record in tick.published):
+                state, reason = "cancelled", ""
+            elif tick.stuck:
+                reason = f"cancelled; the report waits to be committed: {tick.stuck}"
+        finally:
+            desk.close()
+    if as_json:
+        print_json({"id": task, "state": state, "reason": reason or None})
+    else:
+        click.echo(f"{task}: {state}" + (f" ({reason})" if reason else ""))
+    return 0

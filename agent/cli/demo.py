@@ -1,0 +1,130 @@
+"""`gofer demo`: all three tiers once, in a throw-away vault."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent.cli.run import COUNTED, drain
+from agent.cli.screen import json_option, print_json, table
+from agent.config import load_settings, state_dir
+from agent.git.command import Git
+from agent.newvault import make_vault
+from agent.route.router import Router
+from agent.vault.task import read_task
+from agent.vault.values import Who
+
+TASKS = {
+    "note.md": 'Write "Call the plumber before Friday" to memory/todo.md\n',
+    "tidy.md": "---\nstatus: open\n---\nMove memory/inbox-dump.md to memory/archive/\n",
+    "heartbeat.md": "---\ntype: heartbeat\npriority: high\n---\n# Heartbeat\n",
+    "status.md": "Post a status report with the current queue and the last five runs\n",
+    "summary.md": "---\ntitle: Summary of the meeting\n---\nSummarize memory/meeting.md in three bullets\n",
+    "question.md": "What is 25 × 4?\n",
+    "review.md": "---\ntitle: Review of pull request 214\nthinking: high\n---\nReview PR #214 and leave substantive comments\n",
+    "broken.md": "---\ntitle: Weekly digest\npriority: hgih\n---\nSummarize the week\n",
+}
+
+
+def _notes(now: datetime) -> dict[str, str]:
+    """What the throw-away person has in their vault."""
+    late = (now - timedelta(days=2)).strftime("%Y-%m-%d")
+    return {
+        "HEARTBEAT.md": "# Heartbeat\n\n- [ ] Is the nightly backup there?\n",
+        "active-tasks.md": f"# Active\n\n- [ ] Send the invoice to Ada (due {late})\n- [x] Order paper\n",
+        "memory/inbox-dump.md": "Ideas for the garden: beans, a bench, less lawn.\n",
+        "memory/meeting.md": "# Meeting\n\nAda, Ben and Cleo met. The demo is on Friday. Ben writes the release\nnotes. "
+        "The login bug on Safari is still open; Cleo looks at it. Next meeting on Tuesday.\n",
+    }
+
+
+@click.command()
+@json_option
+@click.option("--keep", is_flag=True, help="Keep the throw-away vault, to look around in it.")
+def demo(as_json: bool, keep: bool) -> int:
+    """Show all of it once: sample tasks of all three tiers in a throw-away vault with a bare remote."""
+    began, now = time.monotonic(), datetime.now(UTC)
+    place = Path(tempfile.mkdtemp(prefix="gofer-demo-"))
+    vault, remote = place / "vault", place / "remote.git"
+    os.environ["GOFER_STATE_DIR"] = str(place / "state")
+    try:
+        _prepare(vault, remote, now)
+        if not as_json:
+            click.echo(f"A vault with {len(TASKS)} tasks in inbox/: {vault}\n")
+        data, _ = drain(vault, lambda: False, show=not as_json)
+        shown = {**_explained(data, vault), "vault": str(vault), "remote": str(remote), "kept": keep}
+        shown["seconds"] = round(time.monotonic() - began, 2)
+        if as_json:
+            print_json(shown)
+        else:
+            _tell(shown, vault)
+    finally:
+        if not keep:
+            shutil.rmtree(place, ignore_errors=True)
+    return 0
+
+
+def _prepare(vault: Path, remote: Path, now: datetime) -> None:
+    remote.parent.mkdir(exist_ok=True)
+    Git(remote.parent).run("init", "--quiet", "--bare", "--initial-branch=main", "--template=", str(remote))
+    make_vault(vault, state_dir(vault, os.environ), remote=str(remote))
+    for name, text in _notes(now).items():
+        (vault / name).write_text(text, "utf-8")
+    for name, text in TASKS.items():
+        marked = text if text.startswith("---\n") else f"---\nstatus: open\n---\n{text}"
+        if "status: open" not in marked:
+            marked = marked.replace("---\n", "---\nstatus: open\n", 1)
+        (vault / "inbox" / name).write_text(marked, "utf-8")
+
+
+def _explained(data: dict[str, Any], vault: Path) -> dict[str, Any]:
+    """The results with title and who, which the table shows besides."""
+    from agent.vault.finished import Archive
+
+    archive = Archive(vault)
+    router = Router(vault, load_settings(vault, os.environ).aliases)
+    tasks = []
+    for task in data["tasks"]:
+        found = archive.find(task["id"])
+        lying = next((p for p in (vault / "inbox").glob("*.md") if task["id"].startswith(p.stem)), None)
+        path = vault / found.path if found else lying
+        read = read_task(path.read_bytes(), f"inbox/{path.name}") if path else None
+        who = str(router.route(read).who) if read and task["tier"] else None
+        if task["status"] == "handed-off":
+            who = str(Who.LEAD)
+        tasks.append({**task, "title": read.title if read else task["id"], "who": who})
+    return {**{word: data[word] for word in COUNTED}, "tasks": tasks}
+
+
+def _tell(data: dict[str, Any], vault: Path) -> None:
+    rows = [
+        (
+            task["title"], task["tier"] or "-", task["who"] or "-", task["status"],
+            str(task["input_tokens"] + task["output_tokens"]), f"{task['seconds']:.2f} s",
+        )
+        for task in data["tasks"]
+    ]  # fmt: skip
+    table(("Task", "Tier", "Who", "Outcome", "Tokens", "Time"), rows)
+    waiting = [task for task in data["tasks"] if task["status"] == "waiting"]
+    if waiting:
+        click.echo(f"\n{len(waiting)} tasks wait for a local model. These two commands let them run:")
+        click.echo("  ollama serve\n  ollama pull qwen3:8b")
+    click.echo("\nWhere to look in a vault of yours:")
+    click.echo("  outbox/            one report per task       outbox/handoffs/   what the lead has to do")
+    click.echo("  memory/            the same, for good        git log            one commit per outcome\n")
+    log = Git(vault).run("log", "--oneline", "-5").text
+    click.echo("\n".join(f"  {line}" for line in log.splitlines()))
+    beat = next(task for task in data["tasks"] if task["type"] == "heartbeat")
+    click.echo(f"\nOne report, {beat['report']}:\n")
+    click.echo((vault / beat["report"]).read_text("utf-8"))
+    click.echo(
+        f"All in {data['seconds']} s. "
+        + (f"The vault is kept: {vault}" if data["kept"] else "The vault is gone again; --keep keeps it.")
+    )

@@ -1,0 +1,146 @@
+"""`gofer run`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from agent import worker
+from agent.cli.screen import find_vault, json_option, print_json, progress, table, vault_option
+from agent.errors import Usage
+from agent.records import ran
+from agent.survey import Survey
+from agent.watch import Bell
+
+COUNTED = ("done", "needs-review", "handed-off", "failed", "cancelled", "unknown", "invalid", "waiting")
+
+
+@click.command()
+@vault_option
+@json_option
+@click.option("--once", is_flag=True, help="Do what lies in the inbox, then end.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go where.")
+@click.option("--workers", type=click.IntRange(1), default=1, help="Worker processes (this version: 1).")
+@click.option("--no-push", is_flag=True, help="Never push. This version never does.")
+def run(vault: Path | None, as_json: bool, once: bool, dry_run: bool, workers: int, no_push: bool) -> int:
+    """Work: do what lies in the inbox, now and as it comes. Ctrl-C ends it after the step in hand."""
+    if workers > 1:
+        raise Usage("this version runs one worker per clone", fix="leave --workers away")
+    root = find_vault(vault)
+    if dry_run:
+        return _rehearse(root, as_json)
+    stop = _stop_on_signals()
+    if once:
+        return drain_and_tell(root, stop, as_json=as_json)
+
+    click.echo(f"Working in {root}. Drop tasks into inbox/; end with Ctrl-C.")
+    worker.run(root, os.environ, stop.asked, bell=stop.bell, events=not os.environ.get("GOFER_NO_EVENTS"), on_tick=_say)
+    return 130 if stop.interrupted else 0
+
+
+class Stop:
+    """Set by a signal; the loop looks at it between two steps. A second Ctrl-C ends at once."""
+
+    def __init__(self) -> None:
+
+        self.bell, self.interrupted, self._asked = Bell(), False, False
+
+    def asked(self) -> bool:
+        return self._asked
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self._asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._asked, self.interrupted = True, number == signal.SIGINT
+        self.bell.ring()
+
+
+def _stop_on_signals() -> Stop:
+    stop = Stop()
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    return stop
+
+
+def _say(desk: Any, tick: Any) -> None:
+    for record in tick.published:
+        click.echo(f"{datetime.now(UTC):%H:%M:%S} {record.status:12} {record.task}")
+
+
+def drain_and_tell(root: Path, stop: Stop, *, as_json: bool) -> int:
+    """Do what lies in the inbox and report what came of it, as text or JSON. Returns the exit code."""
+    data, away = drain(root, stop.asked, bell=stop.bell, show=not as_json)
+    if as_json:
+        print_json(data)
+    else:
+        show_results(data)
+    if stop.interrupted:
+        return 130
+    if data["failed"] or data["needs-review"] or data["invalid"] or data["unknown"]:
+        return 1
+    return 3 if away else 0
+
+
+def drain(
+    root: Path, stop: Callable[[], bool], *, bell: Any = None, show: bool = False, model: Any = None
+) -> tuple[dict[str, Any], bool]:
+    """Drain the inbox. Returns the data of `run --once --json`, and whether something waits for an absent model."""
+
+    tasks: list[dict[str, Any]] = []
+    waiting: dict[str, dict[str, Any]] = {}
+    away = False
+
+    def on_tick(desk: Any, tick: Any) -> None:
+        nonlocal away
+        tasks.extend(ran(record) for record in tick.published)
+        waiting.clear()
+        waiting.update(desk.waiting())
+        away = any(task["away"] for task in waiting.values())
+        if show:
+            left = tick.running + tick.settling + tick.owed
+            progress(f"{len(tasks)} ended, {left} under way" + (f": {tick.stuck}" if tick.stuck else ""))
+
+    worker.drain(root, os.environ, stop, bell=bell, on_tick=on_tick, model=model)
+    if show:
+        progress("")
+    for task in waiting.values():
+        task.pop("away")
+        tasks.append(task)
+    counts = {word: sum(1 for task in tasks if task["status"] == word) for word in COUNTED}
+    return {**counts, "tasks": tasks}, away
+
+
+def show_results(data: dict[str, Any]) -> None:
+    if not data["tasks"]:
+        click.echo("Nothing to do.")
+        return
+    rows = [
+        (task["status"], task["id"], task["tier"] or "", task["type"] or "", task.get("reason") or task["report"] or "")
+        for task in data["tasks"]
+    ]
+    table(("Status", "Task", "Tier", "Type", "Report, or why"), rows, flexible=4)
+
+
+def _rehearse(root: Path, as_json: bool) -> int:
+    """Say what would go where, and change nothing."""
+
+    survey = Survey(root, os.environ, datetime.now(UTC))
+    rows = survey.rehearsal()
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        click.echo("The inbox is empty.")
+    else:
+        table(
+            ("Task", "Tier", "Type", "Who", "Why"),
+            [(r["id"], r["tier"], r["type"], r["who"], r["waits"] or r["reason"]) for r in rows],
+            flexible=4,
+        )
+    return 0

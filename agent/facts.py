@@ -1,0 +1,73 @@
+"""What a worker knows of itself and its vault: counted from files, for status, heartbeat and the command line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from agent.errors import GoferError
+from agent.models.base import Health
+from agent.vault import handoff, ledger
+from agent.vault.values import Status
+
+RECENT = 20  # ledger lines
+
+
+def recent_runs(root: Path, count: int = RECENT) -> list[dict[str, Any]]:
+    """The newest ledger lines of all workers, newest first."""
+    folder = root / ledger.FOLDER
+    segments = sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns, reverse=True)[:4]
+    lines = [line for line in ledger.read(segments) if "task" in line]
+    return sorted(lines, key=lambda line: str(line.get("finished", "")), reverse=True)[:count]
+
+
+def handoffs(root: Path) -> list[dict[str, Any]]:
+    """Every hand-off file: id, title, status, created, expires, path."""
+    found = []
+    for path in sorted((root / "outbox" / "handoffs").glob("*.handoff.md")):
+        try:
+            said = handoff.parse(path.read_text("utf-8", "replace"))
+        except (GoferError, ValueError, OSError):
+            continue
+        keys = ("id", "title", "status", "reason", "priority", "created", "expires")
+        found.append({**{key: str(said.get(key, "")) for key in keys}, "path": str(path.relative_to(root))})
+    return found
+
+
+def disk(root: Path) -> dict[str, int]:
+    """Free and total bytes where the vault lies."""
+    usage = shutil.disk_usage(root)
+    return {"free_bytes": usage.free, "total_bytes": usage.total}
+
+
+def queue(states: Iterable[Status]) -> dict[str, int]:
+    """How many tasks stand where, by status word; every word that has not ended is there, with 0 too."""
+    counted = Counter(str(state) for state in states)
+    words = (Status.OPEN, Status.DRAFT, Status.WAITING, Status.RUNNING, Status.INVALID)
+    return {str(word): counted.get(word, 0) for word in words}
+
+
+def models(health: Mapping[str, Health]) -> list[dict[str, Any]]:
+    return [{"name": name, "ok": h.ok, "detail": h.detail, "fix": h.fix} for name, h in health.items()]
+
+
+def stopped(root: Path) -> str:
+    """The name of the file that stops every worker of this vault, "" when there is none."""
+    return next((name for name in ("STOP", "STOP.md") if os.path.lexists(root / name)), "")
+
+
+def age(since: str, now: datetime) -> str:
+    """How long ago a UTC time was, in words."""
+    try:
+        seconds = (now - datetime.fromisoformat(since.replace("Z", "+00:00"))).total_seconds()
+    except ValueError:
+        return since
+    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {word}"
+    return f"{int(max(0, seconds))} s"

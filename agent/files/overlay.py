@@ -1,0 +1,50 @@
+"""The vault as it will be once the changes under way are applied: what a second task of the same group must see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from agent.errors import Refused
+from agent.files.beneath import READ_LIMIT
+from agent.files.vault import VaultFiles
+from agent.vault.values import Change
+
+
+class OverlayFiles:
+    """`VaultFiles` with proposed changes laid over it. Not synced between threads: one lane proposes."""
+
+    def __init__(self, below: VaultFiles) -> None:
+        self._below = below
+        self._over: dict[str, bytes | None] = {}
+
+    def propose(self, changes: Iterable[Change]) -> None:
+        self._over.update({change.path: change.after for change in changes})
+
+    def clear(self) -> None:
+        """The changes are applied, or dropped: the disk is the truth again."""
+        self._over.clear()
+
+    def read(self, path: str, limit: int = READ_LIMIT) -> bytes:
+        if path in self._over:
+            data = self._over[path]
+            if data is None:
+                raise FileNotFoundError(path)
+            if len(data) > limit:
+                raise Refused("the file is too big", where=path, why=f"it has more than {limit:,} bytes")
+            return data
+        return self._below.read(path, limit)
+
+    def exists(self, path: str) -> bool:
+        return self._over[path] is not None if path in self._over else self._below.exists(path)
+
+    def list(self, folder: str, suffixes: Sequence[str] = ()) -> Sequence[str]:
+        return self._below.list(folder, suffixes)
+
+    def times(self, folder: str, suffixes: Sequence[str] = (), skip: Sequence[str] = ()) -> Mapping[str, float]:
+        return self._below.times(folder, suffixes, skip)
+
+    def modified(self, path: str) -> float:
+        return self._below.modified(path)
+
+    def check_writable(self, path: str) -> str:
+        return self._below.check_writable(path)

@@ -1,0 +1,236 @@
+"""From recorded outcomes to one commit on the person's branch.
+
+Delivering puts Gofer's files into the work tree, whole, so that the person sees them at once. Publishing builds
+one commit for all that is owed, lets index and branch follow in a quiet moment, and only then takes the finished
+task files out of the inbox. Every step can be repeated: after a crash the same records go the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent import crash
+from agent.errors import Busy, GoferError
+from agent.files import Beneath
+from agent.files.group import put_all
+from agent.git.branch import Branch, Entry
+from agent.git.repository import Head, Repository
+from agent.git.store import Store
+from agent.journal import Journal, Record
+from agent.text import normal_form, revision
+from agent.vault import ledger
+from agent.vault.layout import ledger_path
+
+GROUP = 512  # outcomes in one commit
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What one try came to: the outcomes now in the branch, and why the others still wait ("" when none do)."""
+
+    records: tuple[Record, ...] = ()
+    waiting: str = ""
+    soon: bool = False  # worth another try within a second
+
+
+class Publisher:
+    """Owns the way into the work tree and the branch. Not thread-safe: the road owns it."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        store: Store,
+        branch: Branch,
+        files: Beneath,
+        journal: Journal,
+        scan: Callable[[bytes], Sequence[str]],
+        worker: str,
+    ) -> None:
+        self.repository, self.store, self.branch = repository, store, branch
+        self.files, self.journal, self.worker = files, journal, worker
+        self._scan = scan
+
+    # -- into the work tree ----------------------------------------------------------------------------------------
+
+    def deliver(self, records: Iterable[Record]) -> list[Record]:
+        """Apply each record's changes and put its files into the work tree. Returns those that no longer fit,
+        because a person changed a file in between: nothing of theirs is touched, and the task runs again."""
+        misfits, whole = [], {}
+        for record in records:
+            try:
+                self._apply(record)
+            except Busy:
+                misfits.append(record)
+                continue
+            whole.update({path: text.encode() for path, text in record.files.items()})
+        put_all(self.files, whole)
+        crash.step("files delivered")
+        self.journal.drop(record.key for record in misfits)
+        return misfits
+
+    def _apply(self, record: Record) -> None:
+        for change in record.changes:
+            now = self._digest(change.path)
+            after = None if change.after is None else hashlib.sha256(change.after).hexdigest()
+            if now == after:
+                continue  # a crash fell between the effect and the next step
+            if change.after is None:
+                self.files.remove(change.path, expect=change.before or "")
+            else:
+                self.files.write(change.path, change.after, expect=change.before)
+            crash.step("change applied")
+
+    def _digest(self, path: str) -> str | None:
+        try:
+            return hashlib.sha256(self.files.read(path, limit=64 << 20)).hexdigest()
+        except FileNotFoundError:
+            return None
+
+    # -- into the branch -------------------------------------------------------------------------------------------
+
+    def publish(self, now: datetime) -> Published:
+        """One commit for what is owed, when the person's repository can take it."""
+        records = tuple(itertools.islice(self.journal.owed.values(), GROUP))
+        if not records:
+            return Published()
+        head = self.repository.head()
+        if blocked := self.branch.blocked(head, now.timestamp()):
+            return Published(waiting=blocked)
+        if self.branch.restless(head, now.timestamp()):
+            return Published(waiting="git is being used here", soon=True)
+        try:
+            self._commit(head, records, now)
+        except Busy as error:
+            return Published(waiting=str(error), soon=True)
+        return self._settle(records)
+
+    def _commit(self, head: Head, records: Sequence[Record], now: datetime) -> None:
+        files, entries = self._plan(head, records, now)
+        commit = self.store.commit(head.commit, _message(records), int(now.timestamp()), files)
+        crash.step("commit built")
+        self.branch.advance(head, commit, entries)
+        self.store.relink()
+        crash.step("branch moved")
+
+    def _plan(
+        self, head: Head, records: Sequence[Record], now: datetime
+    ) -> tuple[dict[str, bytes | None], dict[str, Entry]]:
+        """What the commit changes, and what the person's index shall hold for it."""
+        files: dict[str, bytes | None] = {}
+        entries: dict[str, Entry] = {}
+        for path, data in self._ledger(records, now).items():
+            files[path] = data
+        for record in records:
+            files.update({path: text.encode() for path, text in record.files.items()})
+        for path, content in files.items():
+            entries[path] = Entry(None if content is None else self.repository.blob_id(content))
+        for record in records:
+            for change in record.changes:
+                self._plan_change(head, change.path, files, entries)
+            if record.source:
+                self._plan_source(head, record, files, entries)
+        return files, entries
+
+    def _plan_change(self, head: Head, path: str, files: dict[str, bytes | None], entries: dict[str, Entry]) -> None:
+        """A file that a task changed is committed as it lies there now, with what the person wrote into it since;
+        one that holds a secret is left in the work tree for the person to commit, or not (D13)."""
+        content = self._read(path)
+        old = self._in_head(head, path)
+        if (content is None and old is None) or (content is not None and self._scan(content)):
+            return
+        files[path] = content
+        new = None if content is None else self.repository.blob_id(content)
+        entries[path] = Entry(new, frozenset({old}))
+
+    def _plan_source(
+        self, head: Head, record: Record, files: dict[str, bytes | None], entries: dict[str, Entry]
+    ) -> None:
+        """The finished task leaves the inbox, in the tree and in the index, in the revision that was run only."""
+        raw, old = self._read(record.source), self._in_head(head, record.source)
+        same = raw is not None and _revision(raw) == record.revision
+        if old and (same or raw is None or _revision(self.repository.contents(old) or b"") == record.revision):
+            files[record.source] = None
+        run = {old} if record.source in files else set()
+        if same and raw is not None:
+            run.add(self.repository.blob_id(raw))
+        if run:
+            entries[record.source] = Entry(None, frozenset(run))
+
+    def _in_head(self, head: Head, path: str) -> str | None:
+        found = self.repository.info(f"{head.commit}:{path}") if head.commit else None
+        return found[0] if found else None
+
+    def _read(self, path: str) -> bytes | None:
+        try:
+            return self.files.read(path, limit=64 << 20)
+        except (FileNotFoundError, GoferError):
+            return None
+
+    def _ledger(self, records: Sequence[Record], now: datetime) -> dict[str, bytes]:
+        """The ledger segments with the lines of these records, each line once however often this is repeated."""
+        lines = [record.ledger for record in records if record.ledger]
+        if not lines:
+            return {}
+        sizes = self._segments(now)
+        grown: dict[str, bytes] = {}
+        for line in lines:
+            data = line.encode() + b"\n"
+            path = ledger.next_segment(sizes, self.worker, now.date(), len(data))
+            content = grown.get(path, self._read(path) or b"")
+            if data not in content:
+                content += data
+            grown[path], sizes[path] = content, len(content)
+        put_all(self.files, grown)
+        return grown
+
+    def _segments(self, now: datetime) -> dict[str, int]:
+        """The sizes of this worker's segments of today, by counting up: the folder may hold thousands of others."""
+        sizes: dict[str, int] = {}
+        for number in itertools.count(1):
+            path = ledger_path(self.worker, now.date(), number)
+            try:
+                sizes[path] = self.files.stat(path).st_size
+            except FileNotFoundError:
+                return sizes
+        return sizes
+
+    def remove_left_over(self, path: str, run: str) -> None:
+        """Remove a task file that lingers after its outcome, in this revision only."""
+        raw = self._read(path)
+        if raw is not None and _revision(raw) == run:
+            with suppress(Busy, FileNotFoundError):
+                self.files.remove(path, expect=hashlib.sha256(raw).hexdigest())
+
+    # -- afterwards ------------------------------------------------------------------------------------------------
+
+    def _settle(self, records: tuple[Record, ...]) -> Published:
+        for record in records:
+            if record.source:
+                self.remove_left_over(record.source, record.revision)
+        crash.step("inbox cleared")
+        self.journal.paid(record.key for record in records)
+        return Published(records)
+
+
+def _revision(raw: bytes) -> str:
+    try:
+        return revision(normal_form(raw))
+    except UnicodeDecodeError:
+        return hashlib.sha256(raw).hexdigest()[:12]
+
+
+def _message(records: Sequence[Record]) -> str:
+    """Ids and hashes only: a title in a commit message could carry trailers, `[skip ci]` or mentions (G39)."""
+    first = records[0]
+    subject = f"gofer: {first.status} {first.task}" if len(records) == 1 else f"gofer: {len(records)} outcomes"
+    trailers = [
+        f"Gofer-Task: {r.task}\nGofer-Status: {r.status}\nGofer-Worker: {r.worker}\n"
+        f"Gofer-Claim: {r.claim or 'none'}\nGofer-Attempt: {r.attempt}"
+        for r in records
+    ]
+    return subject + "\n\n" + "\n".join(trailers) + "\n"

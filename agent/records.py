@@ -1,0 +1,180 @@
+"""The scribe: turns an outcome into a record, which is every file it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from agent import frontmatter
+from agent.config import Settings
+from agent.errors import GoferError
+from agent.gate import OutputGate
+from agent.handlers import HANDLERS
+from agent.inbox import Drop
+from agent.journal import Record
+from agent.text import derived_id, normal_form, revision, utc
+from agent.vault import handoff, layout, ledger, report
+from agent.vault.values import Outcome, Problem, Role, Status, Task
+
+HEARTBEAT = "heartbeat"
+RECOUNT = 200  # files added to a folder until it is counted anew: others may add to it too
+
+
+def ran(record: Record) -> dict[str, Any]:
+    """A published outcome as `run --once --json` shows it."""
+    line = json.loads(record.ledger.splitlines()[-1]) if record.ledger else {}
+    return {
+        "id": record.task,
+        "status": record.status,
+        "tier": line.get("tier"),
+        "type": line.get("type"),
+        "model": line.get("model"),
+        "report": next(path for path in record.files if path.startswith(f"{layout.OUTBOX}/")),
+        "seconds": line.get("duration_s", 0),
+        "input_tokens": line.get("input_tokens", 0),
+        "output_tokens": line.get("output_tokens", 0),
+    }
+
+
+class Scribe:
+    """Writes reports, hand-offs, finished task files and ledger lines. It only makes text; publishing is another's."""
+
+    def __init__(self, root: Path, gate: OutputGate, settings: Settings, worker: str) -> None:
+        self.root, self.gate, self.worker = root, gate, worker
+        self._counts: dict[str, tuple[int, int]] = {}
+        self.handoffs = handoff.HandoffSettings(settings.lead.name, timedelta(days=settings.handoff.expires_days))
+        self.reports = report.ReportSettings(
+            lead=settings.lead.name, worker=worker, raw_limit=settings.tasks.raw_limit, ambiguous=_prompt_names(root)
+        )
+
+    def record(self, outcome: Outcome, drop: Drop, quiet: int) -> Record:
+        """Every file of an outcome. `quiet` is how many checks had nothing to say since the last ledger line."""
+        if outcome.status is Status.INVALID:
+            return self._not_a_task(outcome, drop)
+        outcome = self._settled(outcome)
+        task, when = outcome.task, outcome.finished
+        report_text = report.render(outcome, self.gate, self.reports)
+        where = self._enter(layout.memory_report_path(outcome.role, task.id, when, self._entries))
+        files = {layout.report_path(task.id): report_text, where: report_text}
+        if outcome.status is Status.HANDED_OFF:
+            files[layout.handoff_path(task.id)] = handoff.render(outcome, self.gate, self.handoffs)
+        files[self._enter(layout.finished_task_path(task.id, when, self._entries))] = self._finished_task(
+            outcome, where
+        )
+        lines = [ledger.line(outcome, self.gate)]
+        if quiet:
+            lines.insert(0, self._quiet_line(quiet, when))
+        return Record(
+            key=drop.key,
+            task=task.id,
+            status=str(outcome.status),
+            worker=self.worker,
+            claim=outcome.claim,
+            attempt=outcome.attempt,
+            finished=utc(when),
+            source=drop.path,
+            revision=task.revision,
+            files={path: self._clean(text) for path, text in files.items()},
+            changes=outcome.result.changes,
+            ledger="\n".join(lines),
+        )
+
+    def _settled(self, outcome: Outcome) -> Outcome:
+        """The role of the handler; and a private task never goes to the lead: its text stays here."""
+        handler = HANDLERS.get(outcome.decision.type)
+        role, result = handler.role if handler else Role.TASK, outcome.result
+        if result.status is Status.HANDED_OFF and outcome.task.private:
+            why = "it is private, so it was not handed to the lead and its text stays here"
+            result = replace(result, status=Status.NEEDS_REVIEW, findings=(*result.findings, why), handoff=None)
+        if result.status is Status.DONE and outcome.task.verify:
+            why = f"the check '{outcome.task.verify}' could not be run: checks are not built yet"
+            result = replace(result, status=Status.NEEDS_REVIEW, findings=(*result.findings, why))
+        return replace(outcome, role=role, result=result)
+
+    def _not_a_task(self, outcome: Outcome, drop: Drop) -> Record:
+        """One report per revision; the file stays where it is, and no copy goes to memory."""
+        task = outcome.task
+        text = report.render_invalid(task, self.gate, self.reports, outcome.finished)
+        return Record(
+            key=drop.key,
+            task=PurePosixPath(report.invalid_path(task)).stem,
+            status=str(Status.INVALID),
+            worker=self.worker,
+            claim=outcome.claim,
+            attempt=outcome.attempt,
+            finished=utc(outcome.finished),
+            files={report.invalid_path(task): self._clean(text)},
+        )
+
+    def _finished_task(self, outcome: Outcome, where: str) -> str:
+        additions = {
+            "status": str(outcome.status),
+            "report": f"[[{where.removesuffix('.md')}]]",
+            "finished": utc(outcome.finished),
+            "worker": self.worker,
+            "revision": outcome.task.revision,
+        }
+        try:
+            return frontmatter.amend(outcome.task.raw, additions)
+        except GoferError:  # a dead letter, which nothing may parse again
+            return frontmatter.dump(additions, outcome.task.raw)
+
+    def _quiet_line(self, count: int, when: datetime) -> str:
+        """Checks that had nothing to say reach the ledger with the next line that is written anyway."""
+        return json.dumps(
+            {"v": 1, "type": HEARTBEAT, "status": "done", "quiet": count, "worker": self.worker, "finished": utc(when)}
+        )
+
+    def _clean(self, text: str) -> str:
+        """The last look before anything is written: what still holds a secret is withheld whole (D13)."""
+        text = self.gate.redact(text)
+        if found := self.gate.scan(text.encode()):
+            return frontmatter.dump({"type": "withheld"}, f"Withheld: it holds a secret ({', '.join(found)}).\n")
+        return text
+
+    def _entries(self, folder: str) -> int:
+        """How many files a folder holds: counted once, then our own are added, and counted anew now and then."""
+        known, added = self._counts.get(folder, (0, RECOUNT))
+        if added >= RECOUNT:
+            known, added = _count(self.root / folder), 0
+            self._counts[folder] = known, added
+        return known + added
+
+    def _enter(self, path: str) -> str:
+        folder = path.rpartition("/")[0]
+        known, added = self._counts.get(folder, (0, 0))
+        self._counts[folder] = known, added + 1
+        return path
+
+    def unreadable(self, drop: Drop) -> Task:
+        """A directory entry that cannot be read as a task at all: a link, a pipe, too many bytes."""
+        name = PurePosixPath(drop.path).name
+        problem = Problem(
+            f"{name} cannot be read as a task: {drop.refused}", fix="put a regular text file with the request there"
+        )
+        key = drop.key.partition(":")[0][:12]
+        return Task(derived_id(name, key), drop.path, name, "", "", key, problem=problem)
+
+    def dead_letter(self, drop: Drop) -> Task:
+        """A drop that brought the worker down too often: its bytes as they are, nothing parsed."""
+        stem = PurePosixPath(drop.path).stem
+        try:
+            raw = normal_form(drop.raw or b"")
+        except UnicodeDecodeError:
+            raw = (drop.raw or b"").decode("utf-8", "replace")
+        return Task(derived_id(stem, raw), drop.path, stem, "", raw, revision(raw), type="handoff")
+
+
+def _prompt_names(root: Path) -> frozenset[str]:
+    return frozenset(path.stem for path in (root / "prompts").glob("*.md"))
+
+
+def _count(folder: Path) -> int:
+    try:
+        return len(os.listdir(folder))
+    except OSError:
+        return 0

@@ -1,0 +1,196 @@
+"""A look at the vault from outside the worker: what lies there, what it would do, what needs a person.
+
+It takes no lock, starts no git and writes nothing, so that it answers at once while a worker runs, and without one.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from agent import facts
+from agent.admission import Situation, is_draft, not_now
+from agent.board import Board
+from agent.config import Settings, load_settings, state_dir
+from agent.handlers import HANDLERS
+from agent.identity import identify
+from agent.inbox import Inbox
+from agent.route.router import Router
+from agent.vault.finished import Archive
+from agent.vault.task import read_task
+from agent.vault.values import Status, Task
+
+FULL_DISK = 200 << 20  # bytes left
+OLD = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row of `gofer list`."""
+
+    id: str
+    title: str
+    state: str
+    type: str
+    tier: str
+    priority: str
+    path: str | None
+    report: str | None
+    reason: str | None
+
+
+class Survey:
+    """One vault as it lies there now."""
+
+    def __init__(self, root: Path, env: Mapping[str, str], now: datetime) -> None:
+        self.root, self.now = root, now
+        self.settings: Settings = load_settings(root, env)
+        self.state = state_dir(root, env)
+        self.board = Board(self.state / "board.json").read()
+        self.archive = Archive(root)
+        self.router = Router(root, self.settings.aliases)
+
+    @property
+    def working(self) -> bool:
+        """Whether a worker runs in this clone now."""
+        pid = self.board.get("pid")
+        try:
+            os.kill(int(pid), 0)  # type: ignore[arg-type]
+        except (TypeError, ValueError, ProcessLookupError):
+            return False
+        except PermissionError:
+            return True
+        return True
+
+    def waiting(self) -> list[Item]:
+        """What lies in the inbox, the most urgent first."""
+        inbox = Inbox(self.root, 0.0, 0.0, lambda path, raw: False)
+        look = inbox.look(time.monotonic(), self.now.timestamp())
+        running = {run["path"] for run in self.board.get("running", [])} if self.working else set()
+        said = self.board.get("waiting", {}) if self.working else {}
+        items = []
+        for path in (*look.ready, *look.settling):
+            try:
+                raw = (self.root / path).read_bytes()
+            except OSError:
+                continue  # taken by a worker since
+            identity = identify(read_task(raw, path), self.root, self.archive, {})
+            if not identity.left_over:
+                items.append(self._item(identity.task, path in running, str(said.get(path, ""))))
+        items += [
+            Item(drop.path, drop.path, str(Status.INVALID), "auto", "auto", "normal", drop.path, None, drop.refused)
+            for drop in look.refused
+        ]
+        return items
+
+    def _item(self, task: Task, running: bool, said: str) -> Item:
+        decision = self.router.route(task)
+        situation = Situation(
+            HANDLERS, self.settings.worker.offers, (self.root / ".obsidian").is_dir(), self._finished, lambda model: ""
+        )
+        reason = said or not_now(task, decision, situation, self.now, committed=False, told=True)
+        state = Status.OPEN
+        if task.problem is not None:
+            state = Status.INVALID
+        elif running:
+            state, reason = Status.RUNNING, ""
+        elif is_draft(task, reason):
+            state = Status.DRAFT
+        elif reason:
+            state = Status.WAITING
+        return Item(
+            task.id, task.title, str(state), decision.type, str(decision.tier), str(task.priority), task.path, None,
+            reason or None,
+        )  # fmt: skip
+
+    def rehearsal(self) -> list[dict[str, Any]]:
+        """The data of `run --dry-run --json`: what would go where, and why it waits if it does."""
+        rows = []
+        for item in self.waiting():
+            if item.state == Status.INVALID or item.path is None:
+                none = dict.fromkeys(("tier", "type", "who", "model"))
+                rows.append({"id": item.id, "title": item.title, "path": item.path, "state": item.state, **none,
+                             "reason": item.reason or "", "waits": item.reason or ""})  # fmt: skip
+                continue
+            decision = self.router.route(read_task((self.root / item.path).read_bytes(), item.path))
+            rows.append({
+                "id": item.id, "title": item.title, "path": item.path, "state": item.state,
+                "tier": str(decision.tier), "type": decision.type, "who": str(decision.who),
+                "model": decision.model, "reason": decision.reason, "waits": item.reason or "",
+            })  # fmt: skip
+        return rows
+
+    def _finished(self, name: str) -> Status | None:
+        found = self.archive.resolve(name)
+        return (found.status or Status.UNKNOWN) if found else None
+
+    def ended(self, count: int = facts.RECENT) -> Iterator[Item]:
+        """What was handed off or ended lately, newest first."""
+        for line in facts.recent_runs(self.root, count):
+            found = self.archive.find(str(line["task"]))
+            report = f"outbox/{line['task']}.md"
+            yield Item(
+                str(line["task"]), str(line.get("title", "")), str(line.get("status", "")), str(line.get("type", "")),
+                str(line.get("tier", "")), "normal", found.path if found else None,
+                report if (self.root / report).exists() else None, line.get("reason"),
+            )  # fmt: skip
+
+    def queue(self, items: list[Item]) -> dict[str, int]:
+        counts = facts.queue(Status(item.state) for item in items)
+        open_handoffs = [h for h in facts.handoffs(self.root) if h["status"] in ("open", "claimed")]
+        return {**counts, "handed-off": len(open_handoffs)}
+
+    def models(self) -> list[dict[str, Any]]:
+        """The local model: what the worker found out; without one, only whether anything listens at its address."""
+        known: list[dict[str, Any]] = self.board.get("models", []) if self.working else []
+        name = self.settings.model.name
+        if known:
+            return [{"provider": "ollama", **model} for model in known]
+        host = urlsplit(self.settings.ollama.host)
+        try:
+            socket.create_connection((host.hostname or "127.0.0.1", host.port or 11434), timeout=0.3).close()
+        except OSError as error:
+            detail = f"Ollama does not answer at {self.settings.ollama.host} ({error.strerror or error})"
+            return [{"name": name, "provider": "ollama", "ok": False, "detail": detail, "fix": "ollama serve"}]
+        detail = f"a server answers at {self.settings.ollama.host}; gofer doctor asks it for the model"
+        return [{"name": name, "provider": "ollama", "ok": True, "detail": detail, "fix": ""}]
+
+    def problems(self, items: list[Item]) -> list[dict[str, str]]:
+        """What needs a person, each with where and one thing to do."""
+        found = [_problem(f.what, f.where, f.fix) for f in self.settings.findings]
+        self.router.matrix()
+        if problem := self.router.problem:
+            found.append(_problem(problem.what, problem.where, problem.fix or problem.why))
+        for item in items:
+            if item.state == Status.INVALID:
+                found.append(
+                    _problem(item.reason or "not a task", item.path or "", "mend the file; its report says how")
+                )
+        if (stuck := str(self.board.get("stuck", ""))) and self.working:
+            found.append(_problem(f"{self.board.get('owed', 0)} results wait to be committed", stuck, "gofer doctor"))
+        if facts.disk(self.root)["free_bytes"] < FULL_DISK:
+            found.append(_problem("the disk is nearly full", str(self.root), "make room"))
+        for handed in facts.handoffs(self.root):
+            if (
+                handed["status"] == "open"
+                and handed["expires"]
+                and handed["expires"] < f"{self.now:%Y-%m-%dT%H:%M:%SZ}"
+            ):
+                found.append(
+                    _problem(f"hand-off {handed['id']} expired unanswered", handed["path"], "answer it, or retry")
+                )
+        ready = [item for item in items if item.state == Status.OPEN]
+        if ready and not self.working:
+            found.append(_problem(f"{len(ready)} tasks are ready and no worker runs here", str(self.root), "gofer run"))
+        return found
+
+
+def _problem(what: str, where: str, fix: str) -> dict[str, str]:
+    return {"what": what, "where": where, "fix": fix}

@@ -1,0 +1,102 @@
+"""Wake-ups: the operating system's file events where there are any, and polling where there are none.
+
+An event only says "look again". Which file and what happened to it is never taken from it (W06, W15).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from watchdog.events import FileSystemEvent
+    from watchdog.observers.api import BaseObserver
+
+POLL = 2.0  # seconds between looks where no events come
+RESCAN = 30.0  # seconds between looks where they do: an overflow or a lost watch costs no more than this
+
+
+class Bell:
+    """Rings when something may have happened; the worker sleeps on it. Any thread may ring."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def ring(self) -> None:
+        self._event.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep until it rings or the time is over; True when it rang."""
+        rang = self._event.wait(max(0.0, seconds))
+        self._event.clear()
+        return rang
+
+
+class Watcher:
+    """Watches folders and rings the bell. `trouble` says why it fell back to polling, "" while events come."""
+
+    def __init__(self, folders: Sequence[Path], bell: Bell, *, events: bool = True) -> None:
+        self.folders, self.bell, self.trouble = list(folders), bell, ""
+        self._observer: BaseObserver | None = None
+        self._watched: list[tuple[int, int] | None] = []
+        self._wanted = events
+        self.look_again()
+
+    @property
+    def interval(self) -> float:
+        """The longest time, in seconds, between two looks at the inbox."""
+        return RESCAN if self._observer is not None else POLL
+
+    def look_again(self) -> None:
+        """Watch the folders as they are now: one that was deleted and made anew is another folder (W04)."""
+        now = [_identity(folder) for folder in self.folders]
+        if not self._wanted or (self._observer is not None and now == self._watched):
+            return
+        self.close()
+        self._watched = now
+        try:
+            self._start()
+        except OSError as error:  # ENOSPC: watch limit, EMFILE: instance limit (W02)
+            self.trouble = f"file events are not available ({error.strerror or error}); looking every {POLL:g} s"
+            self._observer = None
+            self._wanted = self._wanted and error.errno is None
+
+    def _start(self) -> None:
+        from watchdog.events import (  # noqa: PLC0415 - heavy
+            EVENT_TYPE_CLOSED_NO_WRITE,
+            EVENT_TYPE_OPENED,
+            FileSystemEventHandler,
+        )
+        from watchdog.observers import Observer  # noqa: PLC0415
+
+        bell = self.bell
+
+        class Ring(FileSystemEventHandler):
+            def on_any_event(self, event: FileSystemEvent) -> None:
+                if event.event_type not in (EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE):  # our own reading
+                    bell.ring()
+
+        observer = Observer()
+        ring = Ring()
+        for folder, identity in zip(self.folders, self._watched, strict=True):
+            if identity is not None:
+                observer.schedule(ring, str(folder), recursive=True)
+        observer.start()
+        self._observer, self.trouble = observer, ""
+
+    def close(self) -> None:
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join(5)
+            self._observer = None
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        info = os.stat(folder)
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino

@@ -1,0 +1,89 @@
+"""The loop: travel the road, sleep until something may have happened, travel again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from agent.desk import Desk, Tick
+from agent.models.base import Model
+from agent.road import road
+from agent.watch import Bell, Watcher
+
+PRUNE_EVERY = 3600.0  # seconds between clean-ups of the state folder
+
+Now = Callable[[], datetime]
+OnTick = Callable[[Desk, Tick], None]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def run(
+    vault: Path,
+    env: Mapping[str, str],
+    stop: Callable[[], bool],
+    *,
+    bell: Bell | None = None,
+    events: bool = True,
+    now: Now = utc_now,
+    on_tick: OnTick = lambda desk, tick: None,
+    model: Model | None = None,
+) -> None:
+    """Work until `stop()`. Raises BadConfig, PersonMustAct or Busy when the vault cannot be worked in at all."""
+    bell = bell or Bell()
+    desk = Desk.open(vault, env, ring=bell.ring, model=model)
+    watcher = Watcher([desk.root / "inbox", desk.state / "requests"], bell, events=events)
+    pruned = -PRUNE_EVERY
+    try:
+        while not stop():
+            tick = road(desk, now())
+            on_tick(desk, tick)
+            if tick.more:
+                continue
+            watcher.look_again()
+            if desk.idle and not tick.published:
+                desk.rest()
+                if time.monotonic() - pruned > PRUNE_EVERY:
+                    desk.prune(now())
+                    pruned = time.monotonic()
+            bell.wait(_pause(tick, watcher.interval))
+    finally:
+        watcher.close()
+        desk.close()
+
+
+def drain(
+    vault: Path,
+    env: Mapping[str, str],
+    stop: Callable[[], bool],
+    *,
+    bell: Bell | None = None,
+    now: Now = utc_now,
+    on_tick: OnTick = lambda desk, tick: None,
+    model: Model | None = None,
+) -> None:
+    """Work until nothing more can move: files that still settle are waited for, tasks that wait are left waiting."""
+    bell = bell or Bell()
+    desk = Desk.open(vault, env, ring=bell.ring, model=model)
+    try:
+        while not stop():
+            tick = road(desk, now())
+            on_tick(desk, tick)
+            if tick.more or tick.published:
+                continue  # something ended: what waited for it may start now
+            if not (tick.running or tick.settling or (tick.owed and not desk.blocked)):
+                return
+            bell.wait(_pause(tick, 0.2))
+    finally:
+        desk.close()
+
+
+def _pause(tick: Tick, longest: float) -> float:
+    """Seconds to sleep: until the next thing that is known to come, and never longer than `longest`."""
+    if tick.next_at is None:
+        return longest
+    return min(longest, max(0.0, tick.next_at - time.monotonic()))
