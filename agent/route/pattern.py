@@ -54,6 +54,7 @@ class Term:
     prefix: str
     choices: tuple[str, ...]
     parts: tuple[tuple[Words, ...], ...]  # what each choice is made of
+    starts: Words  # the first words of all choices: most words are turned away here
     single: Words  # all choices of one word, as one question
     phrases: tuple[tuple[Words, ...], ...]  # the others
 
@@ -69,7 +70,7 @@ class Term:
 
     def end(self, sentence: Sequence[Word], place: int) -> int:
         """The place after it when it stands at `place`, or -1."""
-        if place >= len(sentence):
+        if place >= len(sentence) or not self.starts.fit(sentence[place]):
             return -1
         if self.single.fit(sentence[place]):
             return place + 1
@@ -83,9 +84,12 @@ class Term:
         """Under which keys the index of the matrix keeps patterns that begin with this term."""
         for choice in self.choices:
             first = choice.partition("_")[0]
-            open_ended = first in _KINDS or first.startswith("*")
-            stem = f"{first[:STEM]}*" if first.endswith("*") else first
-            yield f"{self.prefix}{'' if open_ended else stem}"
+            if first.startswith("*"):
+                yield f"{self.prefix}*"
+            elif first in _KINDS:
+                yield from (f"{self.prefix}{kind}" for kind in _KINDS[first])
+            else:
+                yield f"{self.prefix}{first[:STEM]}*" if first.endswith("*") else f"{self.prefix}{first}"
 
 
 Run = tuple[Term, ...]
@@ -151,18 +155,20 @@ def parse_pattern(text: str) -> Pattern:
 
 def index_keys(request: Request) -> set[str]:
     """The keys under which the index keeps all patterns that could fit this request."""
-    keys = {"", "+"}
+    keys: set[str] = set()
     for sentence in request.sentences:
         for word in sentence:
-            stem = f"{word.text[:STEM]}*"
-            keys.update((word.text, stem))
+            keys.update(_word_keys(word, ""))
             if word.clause:
-                keys.update((f"+{word.text}", f"+{stem}"))
+                keys.update(_word_keys(word, "+"))
     number, place = request.opening
     if number >= 0:
-        text = request.sentences[number][place].text
-        keys.update(("^", f"^{text}", f"^{text[:STEM]}*"))
+        keys.update(_word_keys(request.sentences[number][place], "^"))
     return keys
+
+
+def _word_keys(word: Word, prefix: str) -> tuple[str, ...]:
+    return f"{prefix}{word.text}", f"{prefix}{word.text[:STEM]}*", f"{prefix}{word.kind}", f"{prefix}*"
 
 
 def _term(piece: str) -> Term:
@@ -172,7 +178,8 @@ def _term(piece: str) -> Term:
     choices = tuple(match[2].split("/"))
     parts = tuple(tuple(_words((part,), piece) for part in choice.split("_")) for choice in choices)
     single = _words(tuple(choice for choice in choices if "_" not in choice), piece)
-    return Term(match[1], choices, parts, single, tuple(phrase for phrase in parts if len(phrase) > 1))
+    starts = _words(tuple(choice.partition("_")[0] for choice in choices), piece)
+    return Term(match[1], choices, parts, starts, single, tuple(phrase for phrase in parts if len(phrase) > 1))
 
 
 def _words(choices: tuple[str, ...], piece: str) -> Words:
