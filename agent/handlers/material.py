@@ -65,7 +65,7 @@ def mentioned(text: str) -> tuple[str, ...]:
         elif _is_name(link or name):
             names[(link or name).strip()] = None
     for word in _QUOTED.sub(" ", request).split():
-        if _is_name(bare := word.strip("\"'`()<>[]{},;:!?").rstrip(".")):
+        if _is_name(bare := word.strip("\"'`()<>[]{},;:!?").rstrip(".,;:!?\"'`)>]}")):
             names[bare] = None
     return tuple(names)
 

@@ -17,17 +17,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import Enum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
 
 import httpx
 import xllamacpp
 
-Json = dict[str, Any]
+from tests.engine.faults import CRASH_ERROR, Fault, Say
+from tests.engine.wire import Answer, ApiError, Connection, Json
 
 OPTIONS = {
     "temperature": "temperature",
@@ -44,45 +43,9 @@ CONTEXT_ERROR = (
     "the prompt is longer than the context length currently available to the model; shorten the prompt, "
     "adjust the context length in settings, or use a model with a longer context length"
 )
-CRASH_ERROR = "an error was encountered while running the model: unexpected EOF"
 _NAME = re.compile(r"[\w./-]+(?::[\w.-]+)?")
 _DURATION = re.compile(r"-?(?:\d+(?:\.\d+)?(?:ns|us|ms|s|m|h))+")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class Fault(Enum):
-    """What goes wrong with one chat. Before the engine is asked: a status and words. Then: on the way back."""
-
-    BUSY = (503, "server busy, please try again.  maximum pending requests exceeded")
-    LIMITED = (429, "too many requests")
-    BAD_GATEWAY = (502, "bad gateway")
-    MEMORY = (500, "model requires more system memory (9.1 GiB) than is available (2.0 GiB)")
-    UNAUTHORIZED = (401, "unauthorized")
-    THINK_REFUSED = (400, 'think value "low" is not supported for this model')
-    HANG = "never answers, until the server is closed"
-    LOAD_HANGS = "the next load never ends, until the server is closed"
-    CRASH = "the runner dies before the first token: a 500 with CRASH_ERROR"
-    STREAM_ERROR = "the runner dies after two tokens: an error object inside the 200"
-    ABORT = "the stream ends after two tokens, in good order, without `done`"
-    CUT_WIRE = "the connection is reset after two tokens"
-    TRICKLE = "one byte at a time, and never a whole line"
-    IGNORES_FLAGS = "an old server: `truncate` and `shift` mean nothing, a long prompt is cut silently"
-
-
-@dataclass(frozen=True)
-class Say:
-    """A scripted answer, sent as a stream of two parts. `extra` overrides any field of the last part."""
-
-    text: str
-    thinking: str = ""
-    prompt_tokens: int | None = None  # None: four characters a token
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-class ApiError(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def now() -> str:
@@ -102,12 +65,20 @@ class OllamaStandIn:
         self.requests: list[tuple[str, Json]] = []
         self.headers: list[Mapping[str, str]] = []
         self.default_context = 4096
+        self.routes: Mapping[str, tuple[str, Callable[[Json], Answer] | None]] = {
+            "/": ("GET", None),
+            "/api/version": ("GET", self.version),
+            "/api/tags": ("GET", self.tags),
+            "/api/ps": ("GET", self.ps),
+            "/api/show": ("POST", self.show),
+            "/api/chat": ("POST", self.chat),
+        }
         self.closing = threading.Event()
         self.cut_off = threading.Event()  # a client went away in the middle of an answer
         self._loaded: dict[str, _Loaded] = {}
         self._lock = threading.Lock()
         self._engine = httpx.Client(timeout=60, trust_env=False)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Mine", (Connection,), {"owner": self}))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
@@ -177,7 +148,7 @@ class OllamaStandIn:
             **({"remote_host": self.remote[name]} if name in self.remote else {}),
         }
 
-    def chat(self, body: Json) -> Json | Iterator[Json]:
+    def chat(self, body: Json) -> Answer:
         start = time.perf_counter_ns()
         name, think, form = self._find(body), body.get("think"), body.get("format")
         messages, options = body.get("messages") or [], body.get("options") or {}
@@ -382,7 +353,7 @@ def _scripted(say: Say, body: Json, base: Json) -> Iterator[Json]:
     }
 
 
-def _whole(parts: Iterator[Json], body: Json) -> Json | Iterator[Json]:
+def _whole(parts: Iterator[Json], body: Json) -> Answer:
     """The stream, or its sum when none was asked for."""
     if body.get("stream", True):
         return parts
@@ -391,106 +362,3 @@ def _whole(parts: Iterator[Json], body: Json) -> Json | Iterator[Json]:
         text, thought = text + last["message"]["content"], thought + last["message"].get("thinking", "")
     message = {"role": "assistant", "content": text, **({"thinking": thought} if thought else {})}
     return {**last, "message": message}
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """One connection. An empty part of a stream is the sign to trickle from then on."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # like Ollama; else every second reply on a connection takes 40 ms
-    owner: ClassVar[OllamaStandIn]
-
-    def do_GET(self) -> None:
-        self._route("GET")
-
-    def do_POST(self) -> None:
-        self._route("POST")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def _route(self, method: str) -> None:
-        owner, path = self.owner, self.path.partition("?")[0]
-        raw = self.rfile.read(int(self.headers.get("content-length") or 0))
-        routes: dict[str, tuple[str, Callable[[Json], Json | Iterator[Json]] | None]] = {
-            "/": ("GET", None),
-            "/api/version": ("GET", owner.version),
-            "/api/tags": ("GET", owner.tags),
-            "/api/ps": ("GET", owner.ps),
-            "/api/show": ("POST", owner.show),
-            "/api/chat": ("POST", owner.chat),
-        }
-        try:
-            if path not in routes:
-                return self._send(404, b"404 page not found", "text/plain")
-            wanted, endpoint = routes[path]
-            if wanted != method:
-                return self._send(405, b"405 method not allowed", "text/plain")
-            if endpoint is None:
-                return self._send(200, b"Ollama is running", "text/plain; charset=utf-8")
-            body = _body(raw) if method == "POST" else {}
-            owner.requests.append((path, body))
-            owner.headers.append(dict(self.headers))
-            answer = endpoint(body)
-            if isinstance(answer, dict):
-                return self._json(200, answer, chunked=path == "/api/show")
-            return self._stream(answer)
-        except ApiError as error:
-            self._json(error.status, {"error": str(error)})
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
-            owner.cut_off.set()
-
-    def _send(self, status: int, data: bytes, kind: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def _json(self, status: int, data: Json, *, chunked: bool = False) -> None:
-        kind, raw = "application/json; charset=utf-8", json.dumps(data).encode()
-        if not chunked:
-            return self._send(status, raw, kind)
-        self._start_chunks(kind)
-        return self._chunk(raw, end=True)
-
-    def _start_chunks(self, kind: str) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-
-    def _chunk(self, raw: bytes, *, end: bool = False) -> None:
-        self.wfile.write(b"%x\r\n%s\r\n%s" % (len(raw), raw, b"0\r\n\r\n" if end else b""))
-        self.wfile.flush()
-
-    def _stream(self, parts: Iterator[Json]) -> None:
-        first = next(parts)  # an error before the first part still gets a status of its own
-        self._start_chunks("application/x-ndjson")
-        self._chunk(json.dumps(first).encode() + b"\n")
-        try:
-            for part in parts:
-                if not part:
-                    self._trickle()
-                self._chunk(json.dumps(part).encode() + b"\n")
-        except ApiError as error:
-            self._chunk(json.dumps({"error": str(error)}).encode() + b"\n")  # too late for a status, like Ollama
-        self.wfile.write(b"0\r\n\r\n")
-
-    def _trickle(self) -> None:
-        while not self.owner.closing.wait(0.01):
-            self._chunk(b" ")
-        raise ConnectionResetError
-
-
-def _body(raw: bytes) -> Json:
-    if not raw:
-        raise ApiError(400, "missing request body")
-    try:
-        body = json.loads(raw)
-    except ValueError:
-        raise ApiError(400, "unexpected EOF") from None
-    if not isinstance(body, dict):
-        raise ApiError(400, "json: cannot unmarshal")
-    return body

@@ -20,8 +20,9 @@ import pytest
 from agent.errors import BadConfig, CredentialsRefused, Doubt, GoferError, ModelAway, Refused, TimeUp
 from agent.models.base import Model, Request
 from agent.models.ollama import Ollama
+from tests.engine.faults import Fault, Say
 from tests.engine.fixtures import MODEL
-from tests.engine.standin import Fault, OllamaStandIn, Say
+from tests.engine.standin import OllamaStandIn
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
