@@ -51,8 +51,8 @@ class FileParams(Params):
 def understand(task: Task) -> FileParams:
     """The operation that a task asks for. Raises Doubt when the text is not clear, Refused for a bad parameter."""
     if "op" not in task.params:
-        if task.params:
-            names = ", ".join(sorted(task.params))
+        if own := FileParams.model_fields.keys() & task.params.keys():
+            names = ", ".join(sorted(own))
             raise Doubt(f"the header has {names} but no `op`", why="the operation is not named")
         wish = read_wish(task.text)
         return FileParams(op=wish.op, path=wish.path, to=wish.to, text=wish.text, overwrite=wish.overwrite)
@@ -143,6 +143,8 @@ def _carry(ctx: Context, path: str, params: FileParams) -> Result:
     to = params.to.strip()
     if to.startswith("[["):
         to = _linked(to)
+    elif "." not in to.rpartition("/")[2] and not to.endswith("/"):
+        raise Refused("the target has no suffix", where=to, fix=f"write '{to}/' if it is a folder")
     to = ctx.files.check_writable(to + path.rpartition("/")[2] if to.endswith("/") else to)
     content = _content(ctx, path, MAX_CARRIED)
     if to == path:

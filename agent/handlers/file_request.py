@@ -519,7 +519,7 @@ def _move(reader: _Reader) -> Wish:
     if not reader.maybe("to", "into", "as", "under", "in", "at", "→", "->") and not shell:
         raise _NoFit
     to = reader.place()
-    if not shell and "/" in path and "/" not in to:
+    if "/" not in to and (path.startswith("[[") or ("/" in path and not shell)):
         raise _NoFit  # the vault's root, or beside the file? Both are meant by people who say so
     return Wish("copy" if verb in ("copy", "cp", "duplicate") else "move", path, to)
 
@@ -530,9 +530,9 @@ def _rename(reader: _Reader) -> Wish:
     path = reader.path()
     reader.need("to", "as", "into", "→", "->")
     to = reader.path()
-    if to.startswith("[["):
-        raise _NoFit
-    folder = path.rpartition("/")[0] if not path.startswith("[[") else ""
+    if to.startswith("[[") or (path.startswith("[[") and "/" not in to):
+        raise _NoFit  # a link does not say in which folder the note is
+    folder = path.rpartition("/")[0]
     return Wish("move", path, f"{folder}/{to}" if folder and "/" not in to else to)
 
 

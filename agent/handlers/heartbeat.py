@@ -28,7 +28,7 @@ from agent.text import parse_utc, shorten
 from agent.vault.values import Result, Role, Tier
 
 LISTS = ("active-tasks.md", "HEARTBEAT.md", "memory/active-tasks.md", "memory/HEARTBEAT.md")
-LIST_LIMIT = 256 << 10  # bytes of a list; parsing takes about 0.6 ms a KiB
+LIST_LIMIT = 128 << 10  # bytes of a list; parsing takes 2 ms a KiB, and up to 20 when it is hostile
 OWN_FOLDERS = (
     "inbox",
     "outbox",

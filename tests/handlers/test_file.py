@@ -242,6 +242,18 @@ def test_a_bad_parameter_is_refused_with_the_words_that_would_do(params: dict[st
         understand(task("", **params))
 
 
+def test_keys_of_other_programs_do_not_stand_in_the_way_of_plain_english() -> None:
+    assert understand(task("Delete a.md", tags=["errand"], created="2026-11-20")).op == "delete"
+
+
+def test_a_folder_without_its_slash_is_refused_with_the_name_that_would_do(vault: Path, do: Do) -> None:
+    put(vault, "a.md", "one")
+    with pytest.raises(Refused, match="'archive/' if it is a folder"):
+        do(op="move", path="a.md", to="archive")
+    do(op="move", path="a.md", to="archive/")
+    assert contents(vault) == {"archive/a.md": b"one"}
+
+
 def test_parameters_without_an_operation_are_doubtful() -> None:
     with pytest.raises(Doubt, match="no `op`"):
         understand(task("Delete it", path="a.md"))
