@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -138,6 +138,19 @@ def amend(text: str, additions: Mapping[str, Any]) -> str:
     opening = text.index("\n") + 1
     header = _amended(parts.header, values, lines, additions, newline)
     return text[:opening] + header + text[opening + len(parts.header) :]
+
+
+def without(text: str, key: str) -> str:
+    """The file with one top-level key turned into a comment, so that no word of the person's is lost.
+
+    A file that cannot be read, or has no such key, comes back as it is.
+    """
+    return _edited(text, key, lambda row: "# " + row)
+
+
+def renamed(text: str, key: str, name: str) -> str:
+    """The file with one top-level key called `name`; as it is when it cannot be read or has no such key."""
+    return _edited(text, key, lambda row: row.replace(key, name, 1), first_only=True)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------
@@ -576,29 +589,54 @@ def _double(value: str) -> str:
     return _MUST_ESCAPE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def _edited(text: str, key: str, change: Callable[[str], str], *, first_only: bool = False) -> str:
+    try:
+        parts = split(text)
+        values, lines = _parse(parts.header or "")
+    except (BadHeader, _Unreadable):
+        return text
+    if parts.header is None or key not in lines:
+        return text
+    rows = parts.header.split("\n")
+    if _on_one_line(lines, rows):
+        return dump({other: value for other, value in values.items() if other != key}, parts.body)
+    start, end = _span(rows, lines, key)
+    end = start + 1 if first_only else end
+    rows[start:end] = [change(row) for row in rows[start:end]]
+    opening = text.index("\n") + 1
+    return text[:opening] + "\n".join(rows) + text[opening + len(parts.header) :]
+
+
+def _on_one_line(lines: Mapping[str, int], rows: Sequence[str]) -> bool:
+    """Whether the header is written `{a: b, c: d}`: then no key has lines of its own."""
+    return bool(lines) and (rows[min(lines.values())].lstrip()[:1] == "{" or len(set(lines.values())) < len(lines))
+
+
+def _span(rows: Sequence[str], lines: Mapping[str, int], key: str) -> tuple[int, int]:
+    """The rows of one key and its value, from and to (excluded), without blank lines and comments behind it."""
+    start = lines[key]
+    end = min((other for other in lines.values() if other > start), default=len(rows) - 1)
+    while end > start + 1 and (not rows[end - 1].strip() or rows[end - 1].startswith("#")):
+        end -= 1
+    return start, end
+
+
 def _amended(
     header: str, values: Mapping[str, Value], lines: Mapping[str, int], additions: Mapping[str, Any], newline: str
 ) -> str:
     rows = header.split("\n")
-    indent = ""
-    if lines:
-        first = rows[min(lines.values())]
-        indent = first[: len(first) - len(first.lstrip())]
-        if first.lstrip()[:1] == "{" or len(set(lines.values())) < len(lines):  # `{a: b}`: there are no lines to add to
-            return _export({**values, **additions}).replace("\n", newline)
+    if _on_one_line(lines, rows):
+        return _export({**values, **additions}).replace("\n", newline)
+    first = rows[min(lines.values())] if lines else ""
+    indent = first[: len(first) - len(first.lstrip())]
     tail: list[str] = []
-    starts = sorted(lines.values())
-    spans: list[tuple[int, int, str]] = []
+    edits: list[tuple[int, int, str]] = []
     for key, value in additions.items():
-        new = (indent + _pair(key, value).replace("\n", "\n" + indent)).replace("\n", newline)
-        if key not in lines:
-            tail.append(new + newline)
-            continue
-        start = lines[key]
-        end = next((other for other in starts if other > start), len(rows) - 1)
-        while end > start + 1 and (not rows[end - 1].strip() or rows[end - 1].startswith("#")):
-            end -= 1
-        spans.append((start, end, new))
-    for start, end, new in sorted(spans, reverse=True):
-        rows[start:end] = [new.removesuffix("\n") + ("\r" if newline == "\r\n" else "")]
+        pair = (indent + _pair(key, value).replace("\n", "\n" + indent) + "\n").replace("\n", newline)
+        if key in lines:
+            edits.append((*_span(rows, lines, key), pair.removesuffix("\n")))
+        else:
+            tail.append(pair)
+    for start, end, pair in sorted(edits, reverse=True):
+        rows[start:end] = [pair]
     return "\n".join(rows) + "".join(tail)
