@@ -61,11 +61,11 @@ class Ollama:
             return gated(lambda asked: self._attempt(line, asked, stop), request)
 
     def health(self, model: str) -> Health:
-        """Whether the server answers and has `model`. Never raises and never loads."""
+        """Whether the server answers and has `model`. Never raises, never loads, and takes a few seconds at most."""
         names: tuple[str, ...] = ()
         try:
             with Line(self.host, self._connect_timeout) as line:
-                pulled = self._pulled(line, never)
+                pulled = self._pulled(line, never, self._connect_timeout)
             names = tuple(one.name for one in pulled)
             self._pick(pulled, model)
         except GoferError as error:
@@ -89,8 +89,8 @@ class Ollama:
             return replace(reply, digest=model.digest, context=window, thinking=_word(think), notes=notes)
         raise AssertionError("the last level is off, and that either answers or raises")
 
-    def _pulled(self, line: Line, stop: Stop) -> list[_Pulled]:
-        listed = self._told(line, stop, "/api/tags")
+    def _pulled(self, line: Line, stop: Stop, seconds: float = _TALK_SECONDS) -> list[_Pulled]:
+        listed = self._told(line, stop, "/api/tags", seconds)
         return [
             _Pulled(
                 str(one.get("model") or one.get("name") or ""),
@@ -176,13 +176,13 @@ class Ollama:
             output_tokens=_count(last.get("eval_count")),
         )
 
-    def _told(self, line: Line, stop: Stop, path: str) -> list[dict[str, Any]]:
+    def _told(self, line: Line, stop: Stop, path: str, seconds: float = _TALK_SECONDS) -> list[dict[str, Any]]:
         """The models that one of the server's lists names."""
         try:
-            with line.within(_TALK_SECONDS, stop):
+            with line.within(seconds, stop):
                 listed = line.models(path)
         except Late:
-            raise ModelAway("Ollama does not answer", where=self.host, why=f"{path} took {_TALK_SECONDS:g} s") from None
+            raise ModelAway("Ollama does not answer", where=self.host, why=f"{path} took over {seconds:g} s") from None
         except ServerSaid as said:
             raise self._refusal(said, None) from None
         return listed
