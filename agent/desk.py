@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from agent.publish import Published, Publisher
 from agent.records import Scribe
 from agent.requests import Requests
 from agent.route.router import Router
+from agent.route.types import KNOWN_TYPES
 from agent.runner import Lane, Run
 from agent.runs import RunFolders
 from agent.text import utc
@@ -48,6 +49,7 @@ RECHECK = 10.0  # seconds until a task that waits for something outside is looke
 ROUTED_LIMIT = 60.0  # seconds, for a run that only writes a hand-off
 
 Ended = Result | TryLater
+Timed = tuple[Ended, float]  # and how long it took, in seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,8 @@ class Desk:
     scribe: Scribe
     asking: Asking
     inbox: Inbox
-    code: Lane[Ended]
-    local: Lane[Ended]
+    code: Lane[Timed]
+    local: Lane[Timed]
     requests: Requests
     only: str = ""  # a path: everything else is left alone
     _resting: dict[str, Rest] = field(default_factory=dict)
@@ -147,7 +149,7 @@ class Desk:
                 watch.settle_open_seconds,
                 lambda path, raw: _is_committed(repository, path, raw),
             ),
-            Lane("code", 1, ring), Lane("model", 1, ring),
+            Lane("code", 1, ring), Lane("model", 1, ring), Requests(state / "requests"), only,
         )  # fmt: skip
         desk._recover()
         return desk
@@ -218,7 +220,8 @@ class Desk:
         if drop.raw is None:
             return self.scribe.unreadable(drop)
         rest = self._resting.get(drop.path)
-        task = rest.task if rest and rest.drop.key == drop.key else read_task(drop.raw, drop.path)
+        same = rest is not None and rest.drop.key == drop.key
+        task = rest.task if rest and same else read_task(drop.raw, drop.path, types=KNOWN_TYPES)
         identity = identify(task, self.root, self.archive, self._taken(drop.path))
         if identity.left_over:
             self.publisher.remove_left_over(drop.path, identity.task.revision)
@@ -299,7 +302,7 @@ class Desk:
         run = Run(drop, task, decision, claim, now, limit, folder, deadline=time.monotonic() + limit)
         self.runs.note(folder, f"attempt {claim.attempt} by {self.worker}: {decision.reason}")
         lane = self.local if decision.who is Who.LOCAL and task.problem is None else self.code
-        lane.start(run, lambda run: work(self, run))
+        lane.start(run, lambda run: _timed(work, self, run))
 
     def perform(self, run: Run) -> Result:
         """What a task is: its handler, with the little of the world that it may see. Raises what it raises."""
@@ -343,16 +346,16 @@ class Desk:
     def log_defect(self, run: Run, error: BaseException) -> None:
         self.runs.note(run.folder, "".join(traceback.format_exception(error)))
 
-    def collect(self) -> list[tuple[Run, Ended]]:
+    def collect(self) -> list[tuple[Run, Timed]]:
         """What has ended: all code that was started, and the model's tasks that are finished by now."""
         ended = self.code.collect(_given_up, wait=True) + self.local.collect(_given_up, wait=False)
         self._outcomes += len(ended)
         return ended
 
-    def record(self, ended: Sequence[tuple[Run, Ended]], now: datetime) -> list[Record]:
+    def record(self, ended: Sequence[tuple[Run, Timed]]) -> list[Record]:
         """Turn what ended into records and owe them, durably: from here on they are published, never run again."""
-        records = []
-        for run, end in ended:
+        records: list[Record] = []
+        for run, (end, seconds) in ended:
             if isinstance(end, TryLater):
                 self._put_back(run, str(end))
             elif end.quiet and run.task.scheduled:
@@ -360,8 +363,9 @@ class Desk:
                 self.journal.count_quiet(1)
                 self.claims.release([run.task.id])
             else:
+                finished = run.started + timedelta(seconds=seconds)
                 outcome = Outcome(
-                    run.task, run.decision, end, self.worker, run.started, now, run.claim.attempt, run.claim.nonce
+                    run.task, run.decision, end, self.worker, run.started, finished, run.claim.attempt, run.claim.nonce
                 )
                 record = self.scribe.record(outcome, run.drop, 0 if records else self.journal.quiet)
                 self.runs.note(run.folder, f"ended: {record.status}")
@@ -517,9 +521,14 @@ def _is_committed(repository: Repository, path: str, raw: bytes) -> bool:
     return found is not None and found[0] == repository.blob_id(raw)
 
 
-def _given_up(run: Run) -> Ended:
+def _timed(work: Callable[[Desk, Run], Ended], desk: Desk, run: Run) -> Timed:
+    began = time.monotonic()
+    return work(desk, run), time.monotonic() - began
+
+
+def _given_up(run: Run) -> Timed:
     return Result(
         Status.FAILED,
         findings=(f"the time limit of {run.limit:g} s passed, and the run did not end by itself",),
         actions=(f"decide whether to retry: gofer retry {run.task.id}",),
-    )
+    ), run.limit

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from agent.vault.task import MAX_BYTES, looks_like_task_name
+from agent.vault.names import looks_like_task_name
+from agent.vault.task import MAX_BYTES
 
 _HEADER = 4096  # bytes looked at for a hint of status and priority
 _OPEN = re.compile(rb"^(?:status|state)[ \t]*:[ \t]*[\"']?open\b|^ready[ \t]*:[ \t]*[\"']?(?:true|yes)\b", re.M | re.I)
@@ -81,7 +82,10 @@ class Inbox:
     def look(self, clock: float, wall: float) -> Look:
         """Scan. `clock` is monotonic seconds, `wall` seconds since 1970 (to see that a file is long settled)."""
         ready: list[tuple[int, int, str]] = []
-        settling, ignored, refused, folders = [], [], [], []
+        settling: list[str] = []
+        ignored: list[tuple[str, str]] = []
+        refused: list[Drop] = []
+        folders: list[str] = []
         seen: dict[str, Still] = {}
         next_at: float | None = None
         for path, entry, why in self._walk("inbox", folders):
@@ -162,7 +166,7 @@ class Inbox:
                 if not entry.name.startswith(".") and path != "inbox/schedules" and entry.name.lower() != "templates":
                     yield from self._walk(path, folders)
                 continue
-            yield path, entry, looks_like_task_name(path, names) or ""
+            yield path, entry, looks_like_task_name(path, siblings=names) or ""
 
 
 def _signature(info: os.stat_result) -> Signature:

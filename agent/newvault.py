@@ -43,7 +43,8 @@ def make_vault(folder: Path, state: Path, *, remote: str = "", obsidian: bool = 
     wanted |= {f"{name}/.gitkeep": "" for name in FOLDERS}
     if obsidian:
         wanted |= OBSIDIAN
-    created, kept = [], []
+    created: list[str] = []
+    kept: list[str] = []
     for name, text in wanted.items():
         (created if _write_new(repository.work_tree / name, text) else kept).append(name)
     address = _set_remote(repository, remote)

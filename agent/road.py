@@ -26,7 +26,7 @@ def road(desk: Desk, now: datetime) -> Tick:
         desk.start(drop, task, decision, claim, now, execute)
 
     ended = desk.collect()  # code has ended by now; a model's answer may come at a later tick
-    records = desk.record(ended, now)  # report, hand-off, ledger line: from here on published, never run again
+    records = desk.record(ended)  # report, hand-off, ledger line: from here on published, never run again
     desk.deliver(records)  # into the work tree, whole, where the person sees them
     published = desk.publish(now)  # one commit for all that is ready
     return desk.tick(published)

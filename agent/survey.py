@@ -23,6 +23,7 @@ from agent.handlers import HANDLERS
 from agent.identity import identify
 from agent.inbox import Inbox
 from agent.route.router import Router
+from agent.route.types import KNOWN_TYPES
 from agent.vault.finished import Archive
 from agent.vault.task import read_task
 from agent.vault.values import Status, Task
@@ -81,7 +82,7 @@ class Survey:
                 raw = (self.root / path).read_bytes()
             except OSError:
                 continue  # taken by a worker since
-            identity = identify(read_task(raw, path), self.root, self.archive, {})
+            identity = identify(read_task(raw, path, types=KNOWN_TYPES), self.root, self.archive, {})
             if not identity.left_over:
                 items.append(self._item(identity.task, path in running, str(said.get(path, ""))))
         items += [
@@ -119,7 +120,7 @@ class Survey:
                 rows.append({"id": item.id, "title": item.title, "path": item.path, "state": item.state, **none,
                              "reason": item.reason or "", "waits": item.reason or ""})  # fmt: skip
                 continue
-            decision = self.router.route(read_task((self.root / item.path).read_bytes(), item.path))
+            decision = self.router.route(read_task((self.root / item.path).read_bytes(), item.path, types=KNOWN_TYPES))
             rows.append({
                 "id": item.id, "title": item.title, "path": item.path, "state": item.state,
                 "tier": str(decision.tier), "type": decision.type, "who": str(decision.who),

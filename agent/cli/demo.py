@@ -18,6 +18,7 @@ from agent.config import load_settings, state_dir
 from agent.git.command import Git
 from agent.newvault import make_vault
 from agent.route.router import Router
+from agent.vault.finished import Archive
 from agent.vault.task import read_task
 from agent.vault.values import Who
 
@@ -86,8 +87,6 @@ def _prepare(vault: Path, remote: Path, now: datetime) -> None:
 
 def _explained(data: dict[str, Any], vault: Path) -> dict[str, Any]:
     """The results with title and who, which the table shows besides."""
-    from agent.vault.finished import Archive
-
     archive = Archive(vault)
     router = Router(vault, load_settings(vault, os.environ).aliases)
     tasks = []

@@ -32,3 +32,6 @@ TYPES: Mapping[str, Tier] = MappingProxyType({name: tier for tier, names in _BY_
 
 CONTROL_TYPES: Mapping[str, Tier] = MappingProxyType({"answer": Tier.TRIVIAL, "claim-handoff": Tier.TRIVIAL})
 """What a lead writes to Gofer. Only an explicit `type:` reaches these, never a row: text must not pose as an answer."""
+
+KNOWN_TYPES = frozenset({*TYPES, *CONTROL_TYPES})
+"""Every word that `type:` may hold; anything else that looks like a type is a parameter or a mistake."""
