@@ -177,7 +177,7 @@ def _tried(outcome: Outcome, gate: OutputGate) -> str:
     why.append(f"Route: {gate.line(outcome.decision.reason, ITEM_LIMIT)}")
     attempts = [_call(call, gate) for call in result.usage[:ITEMS]]
     attempts += [gate.line(tried, ITEM_LIMIT) for tried in result.tried[:ITEMS]]
-    return _list([*why, *(attempts or ["No model was asked and nothing was changed."])])
+    return _list([*why, *(attempts or ["No model was asked."])])
 
 
 def _call(call: Usage, gate: OutputGate) -> str:
