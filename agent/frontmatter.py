@@ -177,7 +177,7 @@ class _Strings:
         if isinstance(self._next(), yaml.StreamEndEvent):
             return {}
         event = self._next()
-        if isinstance(event, yaml.ScalarEvent) and not event.value:
+        if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and not event.value:
             return {}
         if not isinstance(event, yaml.MappingStartEvent):
             kind = "a list" if isinstance(event, yaml.SequenceStartEvent) else "plain text"
@@ -204,7 +204,7 @@ class _Strings:
                 f"it has more than {MAX_EVENTS:,} parts",
                 "keep the keys here and move the rest below the closing `---`",
             )
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        if getattr(event, "anchor", None):  # an alias event carries one too
             raise _Unreadable(
                 "YAML anchors and aliases are not read",
                 event.start_mark.line,
@@ -313,7 +313,7 @@ def _strict(header: str) -> tuple[dict[str, Value], dict[str, int]]:
         last = max(0, header.rstrip().count("\n"))
         line = min(mark.line, last) if mark else 0
         # An unclosed quote or bracket is found where the header ends, but it was made where it opens.
-        if error.context_mark and ("quoted" in (error.context or "") or "flow" in (error.context or "")):
+        if error.context_mark and any(word in (error.context or "") for word in ("quoted", "flow", "simple key")):
             line = error.context_mark.line
         raise _Unreadable("the front matter is not valid YAML", line, error.problem or "", "") from None
     except (yaml.YAMLError, ValueError, RecursionError, AttributeError, TypeError) as error:
@@ -325,20 +325,26 @@ def _strict(header: str) -> tuple[dict[str, Value], dict[str, int]]:
 
 
 def _parse(header: str) -> tuple[dict[str, Value], dict[str, int]]:
-    """The strict reading, after mending when something looks mended or nothing else helps."""
+    """The strict reading; after mending when it fails, or when YAML may have understood a line in its own way."""
+    header = _INVISIBLE_BREAK.sub(" ", header)  # YAML would find a key behind it that nobody sees
+    try:
+        strict = _strict(header)
+    except _Unreadable:
+        return _strict(_mend(header))
     if not _SUSPECT.search(header):
-        try:
-            return _strict(header)
-        except _Unreadable:
-            pass
-    return _strict(_mend(header))
+        return strict
+    try:
+        return _strict(_mend(header, only=_SUSPECT))
+    except _Unreadable:
+        return strict
 
 
 # --- mending ---------------------------------------------------------------------------------------------------
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # Text that YAML reads without complaint, but not as the person meant it.
-_SUSPECT = re.compile("\\[\\[|\\{\\{|[\u201c\u201d\u2018\u2019\x85\u2028\u2029\u00a0]")
+_SUSPECT = re.compile("\\[\\[|\\{\\{|[\u201c\u201d\u2018\u2019\u00a0]")
+_INVISIBLE_BREAK = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
 _LINE = re.compile(r"(?P<lead> *(?:- +)*)(?P<key>[^\s\"'#&*!|>%@`{}\[\],?:-][^:#]*):(?:[ \t]+(?P<value>.*))?")
 _ITEM = re.compile(r"(?P<lead> *(?:- +)+)(?P<value>.+)")
 _GLUED = re.compile(r"([A-Za-z][\w-]*):(?!//)([^\s:].*)")
@@ -357,26 +363,24 @@ _CURLY = re.compile(
 _COMMENT = re.compile(r"[ \t]#")
 
 
-def _mend(header: str) -> str:
-    """The header with the common mistakes put right, line for line, outside block text (`|`, `>`)."""
+def _mend(header: str, only: re.Pattern[str] | None = None) -> str:
+    """The header with the common mistakes put right, line for line, outside block text (`|`, `>`).
+
+    With `only`, lines without such text stay as they are.
+    """
     anchored = re.search(r"(?:^|[\s\[{,])&\w", header) is not None
     lines = []
     block = -1  # the indent of the key that owns the block text being passed, or -1
-    for line in _plain_breaks(header).split("\n"):
+    for line in header.split("\n"):
         indent = len(line) - len(line.lstrip(" \t"))
         if block >= 0 and (indent > block or not line.strip()):
             lines.append(line)
             continue
-        mended = _mend_line(line, anchored)
+        mended = _mend_line(line, anchored) if only is None or only.search(line) else line
         found = _LINE.fullmatch(mended) or _ITEM.fullmatch(mended)
         block = indent if found and _BLOCK.fullmatch((found["value"] or "").rstrip()) else -1
         lines.append(mended)
     return "\n".join(lines)
-
-
-def _plain_breaks(header: str) -> str:
-    """Characters that YAML takes for a line end and people do not see become blanks."""
-    return re.sub("[\x85\u2028\u2029]", " ", header)
 
 
 def _mend_line(line: str, anchored: bool) -> str:
@@ -386,8 +390,8 @@ def _mend_line(line: str, anchored: bool) -> str:
     if not bare or bare.startswith("#"):
         return bare + ending
     line = line[: len(line) - len(bare)].replace("\t", "  ").replace("\u00a0", " ") + bare.replace(":\u00a0", ": ")
-    if glued := _GLUED.fullmatch(line):
-        line = f"{glued[1]}: {glued[2]}" if not _LINE.fullmatch(line) else line
+    if (glued := _GLUED.fullmatch(line)) and ": " not in line:
+        line = f"{glued[1]}: {glued[2]}"
     elif _BARE.fullmatch(line.rstrip()):
         return line.rstrip() + ":" + ending
     found = _LINE.fullmatch(line)
@@ -455,7 +459,7 @@ def _bad_header(error: _Unreadable, parts: Parts) -> BadHeader:
 
 def _correct(header: str) -> str:
     """A header that can be read and keeps every word of the person's: quoted where that helps, else as a comment."""
-    lines = _UNPRINTABLE.sub("\ufffd", _mend(header)).split("\n")
+    lines = _UNPRINTABLE.sub("\ufffd", _mend(_INVISIBLE_BREAK.sub(" ", header))).split("\n")
     for _ in range(8 if len(header) < 1 << 16 else 0):
         try:
             _strict("\n".join(lines))
@@ -542,7 +546,7 @@ def _export(mapping: Mapping[str, Any]) -> str:
 
 def _pair(key: str, value: Any) -> str:
     """`key: value`, or a key with one `- item` line per element of a list. No final line end."""
-    name = _text(key)
+    name = _double(key) if ":" in key else _text(key)
     if isinstance(value, list | tuple) and value:
         return "\n".join([f"{name}:", *(f"  - {_scalar(item)}" for item in value)])
     text = _scalar(value)
@@ -639,4 +643,14 @@ def _amended(
             tail.append(pair)
     for start, end, pair in sorted(edits, reverse=True):
         rows[start:end] = [pair]
-    return "\n".join(rows) + "".join(tail)
+    amended = "\n".join(rows) + "".join(tail)
+    try:
+        again = _parse(amended)[0]
+    except _Unreadable:
+        again = {}
+    # A value may reach over its neighbours in a way that lines do not show; then the header is written anew.
+    if again.keys() == {**values, **additions}.keys() and all(
+        again[key] == values[key] for key in values.keys() - additions.keys()
+    ):
+        return amended
+    return _export({**values, **additions}).replace("\n", newline)

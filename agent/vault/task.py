@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from functools import cached_property
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin
@@ -263,7 +264,7 @@ def _items(value: Value) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Key:
     """One row of the table: how its value is read, its aliases, and what to tell when it is not valid."""
 
@@ -274,6 +275,10 @@ class _Key:
     words: tuple[str, ...] = ()
     list: bool = False
     dated: bool = False
+
+    @cached_property
+    def spellings(self) -> frozenset[str]:
+        return frozenset((self.name, *self.aliases))
 
 
 _PRIORITY_ALIASES = {
@@ -364,7 +369,8 @@ class _Reading:
     def task(self) -> Task:
         found: dict[str, Any] = {}
         if self.left:
-            found = {key.name: value for key in _TABLE if (value := self._take(key)) is not None}
+            present = [key for key in _TABLE if not key.spellings.isdisjoint(self.folded)]
+            found = {key.name: value for key in present if (value := self._take(key)) is not None}
             self._take_ready(found)
         text = self._take_tags(found)
         title = found.pop("title", "")
