@@ -45,7 +45,7 @@ _ACTIVE = re.compile(
     """,
     re.VERBOSE,
 )
-_BULLET = re.compile(r"^( {0,2})[*+•‣] (?=\S)", re.MULTILINE)
+_BULLET = re.compile(r"^( {0,3})[*+•‣] (?=\S)", re.MULTILINE)
 _LINE_START = re.compile(r"^( {0,2})(-(?=-|$| -)|\+(?= |$)|=(?==*$)|:(?=-))", re.MULTILINE)
 _LINE_HEAD = re.compile(r"-(?= |-|$)|\+(?= |$)|=(?==*$)|:(?=-)")
 _ORDINAL = re.compile(r"[0-9]{1,9}(?=[.)](?: |$))")
@@ -139,8 +139,8 @@ class OutputGate:
 
 
 def _indent(line: str) -> str:
-    """Up to two spaces: enough for a nested bullet, never enough for a code block."""
-    return "  "[: len(line) - len(line.lstrip())] if line[:1].isspace() else ""
+    """Up to three spaces: enough for a nested item, never enough for a code block."""
+    return "   "[: len(line) - len(line.lstrip())] if line[:1].isspace() else ""
 
 
 def _forms_of(secret: str) -> Iterator[str]:

@@ -34,6 +34,7 @@ class _Form(NamedTuple):
     anchors: tuple[str, ...]
     find: re.Pattern[str]
     folded: bool = False
+    hint: re.Pattern[str] | None = None  # a cheaper look at the lower-cased text, for a pattern that is slow to say no
 
     def replace(self, text: str) -> str:
         return self.find.sub(self._mark, text)
@@ -42,8 +43,9 @@ class _Form(NamedTuple):
         return f"{found['keep'] if 'keep' in self.find.groupindex else ''}[redacted:{self.kind}]"
 
 
-def _form(kind: str, anchors: str, pattern: str, *, folded: bool = False) -> _Form:
-    return _Form(kind, tuple(anchors.split()), re.compile(pattern, re.IGNORECASE if folded else 0), folded)
+def _form(kind: str, anchors: str, pattern: str, *, folded: bool = False, hint: str = "") -> _Form:
+    find = re.compile(pattern, re.IGNORECASE if folded else 0)
+    return _Form(kind, tuple(anchors.split()), find, folded, re.compile(hint) if hint else None)
 
 
 _FORMS = (
@@ -98,6 +100,7 @@ _FORMS = (
         rf"(?:=[ \t]{{0,8}}(?:\\?[\"'])?|:[ \t]{{0,8}}\\?[\"']|:[ \t]{{0,8}}(?={_VALUE}{{0,128}}[0-9])))"
         rf"{_NOT_A_VALUE}{_VALUE}{{6,}}",
         folded=True,
+        hint=r"(?:ssw(?:or)?d|ssphrase|pwd|secret|key|token)\\?[\"']?[ \t]{0,8}[:=]",
     ),
 )
 _EXACT = tuple((anchor, form) for form in _FORMS if not form.folded for anchor in form.anchors)
@@ -128,7 +131,7 @@ def _occurring(text: str) -> Iterable[_Form]:
     folded = text.lower()
     forms = [form for anchor, form in _EXACT if anchor in text]
     forms += [form for anchor, form in _FOLDED if anchor in folded]
-    return dict.fromkeys(forms)
+    return [form for form in dict.fromkeys(forms) if form.hint is None or form.hint.search(folded)]
 
 
 def _redact_keys(text: str) -> str:

@@ -63,6 +63,21 @@ def test_s25_common_tokens_are_redacted_and_the_rest_stays(kind: str, text: str)
     assert GATE.scan(redacted.encode()) == []
 
 
+NAMES = "password passwd passphrase pwd secret client_secret api-key apikey access_key private_key auth_token token"
+
+
+@pytest.mark.parametrize("name", [*NAMES.split(), "DB_PASSWORD", "GITHUB_TOKEN", "aws_secret_access_key", "mypassword"])
+@pytest.mark.parametrize(
+    "form", ["{}=hunter22", "{}: hunter22", '"{}": "hunter-two"', "{} = 'hunter-two'", '{{\\"{}\\":\\"h-unter\\"}}']
+)
+def test_s25_settings_that_hold_a_secret_keep_their_name_only(name: str, form: str) -> None:
+    for spelt in (form.format(name), form.format(name.upper())):
+        redacted = GATE.redact(spelt)
+        assert "unter" not in redacted and "[redacted:password]" in redacted
+        assert name.lower() in redacted.lower()
+        assert GATE.scan(spelt.encode()) == ["password"] and GATE.scan(redacted.encode()) == []
+
+
 @pytest.mark.parametrize("text", HARMLESS)
 def test_digests_ids_and_prose_are_left_alone(text: str) -> None:
     assert GATE.redact(text) == text

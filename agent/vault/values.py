@@ -187,7 +187,7 @@ class Result:
 
     status: Status = Status.DONE
     findings: tuple[str, ...] = ()
-    actions: tuple[str, ...] = ()  # empty: "No action needed"
+    actions: tuple[str, ...] = ()  # each completes "<lead> to …": "review the plan"; empty: "No action needed"
     sections: tuple[Section, ...] = ()
     raw: str = ""
     changes: tuple[Change, ...] = ()
