@@ -50,6 +50,7 @@ class Asking:
                     load_timeout=server.load_seconds,
                     keep_alive=server.keep_alive,
                     allow_cloud=server.allow_cloud,
+                    allow_remote=True,  # the settings have judged the address already
                 )
             return self._backend
 

@@ -113,6 +113,8 @@ class Desk:
     _stuck: str = ""
     _blocked: bool = False
     _cancelled: frozenset[str] = frozenset()
+    _begun: set[str] = field(default_factory=set)  # keys whose attempt was counted in this travel
+    _delivered: set[str] = field(default_factory=set)
 
     @classmethod
     def open(
@@ -159,12 +161,16 @@ class Desk:
         self.branch.repair()
         self.claims.sweep()
         self.files.sweep("inbox")
-        self.deliver(list(self.journal.owed.values()))
+        self.deliver()
 
     def close(self) -> None:
+        left = (*self.code.runs, *self.local.runs)
+        for run in left:
+            run.cancelled.set()
         for lane in (self.code, self.local):
             lane.close()
-        self.claims.release(run.task.id for run in (*self.code.runs, *self.local.runs))
+        self.journal.back(run.drop.key for run in left)  # handed back: the next worker begins anew
+        self.claims.release(run.task.id for run in left)
         self.repository.rest()
         self.store.close()
         self.branch.close()
@@ -197,12 +203,19 @@ class Desk:
                 break
             if drop := self.inbox.take(path, clock):
                 drops.append(drop)
-        suspects = [drop for drop in drops if self.journal.attempts.get(drop.key)]
+        suspects = [drop for drop in drops if self.journal.attempts.get(drop.key) and not self._rests(drop)]
         if suspects:
             drops = [drop for drop in drops if drop not in suspects] or suspects[:1]
             self._more = True
-        self.journal.begin(drop.key for drop in drops)
+        fresh = [drop.key for drop in drops if not self._rests(drop)]
+        self.journal.begin(fresh)
+        self._begun = set(fresh)
         return drops
+
+    def _rests(self, drop: Drop) -> bool:
+        """Whether it was parsed before and only waits: looking at it again needs no attempt."""
+        rest = self._resting.get(drop.path)
+        return rest is not None and rest.drop.key == drop.key
 
     def _still_rests(self, path: str, clock: float) -> bool:
         rest = self._resting.get(path)
@@ -225,7 +238,7 @@ class Desk:
         identity = identify(task, self.root, self.archive, self._taken(drop.path))
         if identity.left_over:
             self.publisher.remove_left_over(drop.path, identity.task.revision)
-            self.journal.back([drop.key])
+            self._give_back(drop.key)
             return None
         return self._with_parameters(identity.task)
 
@@ -273,20 +286,28 @@ class Desk:
 
     def wait(self, drop: Drop, task: Task, decision: Decision, reason: str) -> None:
         """Let it rest. The attempt does not count; nothing is lost and nobody is told twice."""
-        self.journal.back([drop.key])
+        self._give_back(drop.key)
         until = time.monotonic() + RECHECK
         if task.problem is not None or is_draft(task, reason):
             until = float("inf")
-        elif task.not_before:
-            until = min(until, time.monotonic() + max(0.0, task.not_before.timestamp() - time.time()))
+        elif task.not_before and reason.startswith("not before"):
+            until = time.monotonic() + max(0.0, task.not_before.timestamp() - time.time())
         self._resting[drop.path] = Rest(drop, task, decision, reason, until, self._outcomes)
 
     def claim(self, drop: Drop, task: Task) -> Claim | None:
         """Take the task; None when another worker holds it."""
+        if drop.key not in self._begun:
+            self.journal.begin([drop.key])
+            self._begun.add(drop.key)
         claim = self.claims.take(task.id, self.journal.attempts.get(drop.key, 1))
         if claim is None:
-            self.journal.back([drop.key])
+            self._give_back(drop.key)
         return claim
+
+    def _give_back(self, key: str) -> None:
+        if key in self._begun:
+            self._begun.discard(key)
+            self.journal.back([key])
 
     def start(
         self, drop: Drop, task: Task, decision: Decision, claim: Claim, now: datetime,
@@ -352,7 +373,7 @@ class Desk:
         self._outcomes += len(ended)
         return ended
 
-    def record(self, ended: Sequence[tuple[Run, Timed]]) -> list[Record]:
+    def record(self, ended: Sequence[tuple[Run, Timed]]) -> None:
         """Turn what ended into records and owe them, durably: from here on they are published, never run again."""
         records: list[Record] = []
         for run, (end, seconds) in ended:
@@ -370,20 +391,27 @@ class Desk:
                 record = self.scribe.record(outcome, run.drop, 0 if records else self.journal.quiet)
                 self.runs.note(run.folder, f"ended: {record.status}")
                 records.append(record)
-        self.journal.owe(records)
+        try:
+            self.journal.owe(records)
+        except TryLater as error:
+            for run, _ in ended:
+                self._put_back(run, str(error))
+            raise
         if records and self.journal.quiet:
             self.journal.count_quiet(0)
-        return records
 
     def _put_back(self, run: Run, reason: str) -> None:
         self.runs.note(run.folder, f"waits: {reason}")
         self.claims.release([run.task.id])
+        self._begun.add(run.drop.key)
         self.wait(run.drop, run.task, run.decision, reason)
 
-    def deliver(self, records: Sequence[Record]) -> None:
-        """Put the outcomes into the work tree. Those that no longer fit what a person wrote meanwhile run again."""
-        misfits = self.publisher.deliver(records)
+    def deliver(self) -> None:
+        """Put what is owed into the work tree. What no longer fits what a person wrote meanwhile runs again."""
         self.overlay.clear()
+        records = [record for key, record in self.journal.owed.items() if key not in self._delivered]
+        misfits = self.publisher.deliver(records)
+        self._delivered = set(self.journal.owed)
         self.journal.back(record.key for record in misfits)
         self.claims.release(record.task for record in misfits)
         self._more = self._more or bool(misfits)
@@ -417,6 +445,11 @@ class Desk:
             self._more,
             min(wake, default=None),
         )
+
+    def interrupted(self, error: TryLater) -> Tick:
+        """A travel that ended early, because of the disk or git: nothing is lost, the next one goes on from here."""
+        self._stuck, self._blocked = str(error), True
+        return replace(self.tick(Published(waiting=str(error))), next_at=time.monotonic() + RECHECK, more=False)
 
     # -- what others see ---------------------------------------------------------------------------------------------
 
@@ -458,6 +491,7 @@ class Desk:
         self.repository.rest()
         self.branch.rest()
         self.store.close()
+        self.journal.compact()
 
     def _show(self, running: Sequence[Run]) -> None:
         self.board.write(

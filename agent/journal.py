@@ -16,6 +16,7 @@ A line that was cut short by a crash is ignored. The file is rewritten when it i
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -24,9 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from agent import crash
+from agent.errors import TryLater
 from agent.vault.values import Change
 
-COMPACT_AT = 4 << 20  # bytes
+COMPACT_AT = 4 << 20  # bytes: rewritten even when there is work to do
+KEEP_SMALL = 4096  # bytes: not worth rewriting
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,13 @@ class Journal:
             crash.step("attempts counted")
 
     def back(self, keys: Iterable[str]) -> None:
-        """These only had to wait. Losing this line to a power cut costs one attempt, nothing else."""
+        """These only had to wait. Losing this line to a power cut costs one attempt, nothing else; when it cannot
+        be written at all (the disk is full) the attempt is given back until the next start."""
         if keys := list(keys):
-            self._write([{"back": keys}])
+            try:
+                self._write([{"back": keys}])
+            except TryLater:
+                self._apply(json.dumps({"back": keys}).encode())
 
     def owe(self, records: Iterable[Record]) -> None:
         """From here on these outcomes are published, never run again."""
@@ -112,7 +119,7 @@ class Journal:
         if keys := list(keys):
             self._write([{"paid": keys}])
             if not self.owed and self._size() > COMPACT_AT:
-                self._compact()
+                self.compact()
 
     def tell(self, keys: Iterable[str]) -> None:
         if keys := list(keys):
@@ -150,16 +157,25 @@ class Journal:
 
     def _write(self, entries: list[dict[str, Any]], *, durable: bool = False) -> None:
         lines = [json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() for entry in entries]
-        os.write(self._file, b"\n".join(lines) + b"\n")
-        if durable:
-            os.fdatasync(self._file)
+        data, size = b"\n".join(lines) + b"\n", self._size()
+        try:
+            if os.write(self._file, data) != len(data):
+                raise OSError(errno.ENOSPC, "the disk took a part of the line only", str(self.path))
+            if durable:
+                os.fdatasync(self._file)
+        except OSError as error:
+            os.ftruncate(self._file, size)  # half a line would spoil the next one
+            raise TryLater("the journal cannot be written", where=str(self.path), why=str(error.strerror)) from error
         for line in lines:
             self._apply(line)
 
     def _size(self) -> int:
         return os.fstat(self._file).st_size
 
-    def _compact(self) -> None:
+    def compact(self) -> None:
+        """Rewrite the file without its history. What was owed is in it in full until then, so do it when quiet."""
+        if self.owed or self._size() < KEEP_SMALL:
+            return
         entries: list[dict[str, Any]] = [{"begin": [key] * n} for key, n in self.attempts.items() if n]
         entries += [{"told": sorted(self.told)}, {"quiet": self.quiet}]
         fresh = self.path.with_suffix(".new")

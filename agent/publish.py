@@ -105,8 +105,8 @@ class Publisher:
             return Published(waiting="git is being used here", soon=True)
         try:
             self._commit(head, records, now)
-        except Busy as error:
-            return Published(waiting=str(error), soon=True)
+        except GoferError as error:  # it stays owed: nothing of it is lost by trying again
+            return Published(waiting=str(error), soon=isinstance(error, Busy))
         return self._settle(records)
 
     def _commit(self, head: Head, records: Sequence[Record], now: datetime) -> None:

@@ -26,8 +26,8 @@ def road(desk: Desk, now: datetime) -> Tick:
         desk.start(drop, task, decision, claim, now, execute)
 
     ended = desk.collect()  # code has ended by now; a model's answer may come at a later tick
-    records = desk.record(ended)  # report, hand-off, ledger line: from here on published, never run again
-    desk.deliver(records)  # into the work tree, whole, where the person sees them
+    desk.record(ended)  # report, hand-off, ledger line: from here on published, never run again
+    desk.deliver()  # into the work tree, whole, where the person sees them
     published = desk.publish(now)  # one commit for all that is ready
     return desk.tick(published)
 

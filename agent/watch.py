@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
     from watchdog.observers.api import BaseObserver
 
-POLL = 2.0  # seconds between looks where no events come
-RESCAN = 30.0  # seconds between looks where they do: an overflow or a lost watch costs no more than this
+# File systems whose events tell nothing of what other machines do there (W14).
+_REMOTE = ("nfs", "cifs", "smb", "9p", "fuse", "vboxsf", "drvfs", "afs", "ceph", "gluster")
 
 
 class Bell:
@@ -38,17 +38,24 @@ class Bell:
 class Watcher:
     """Watches folders and rings the bell. `trouble` says why it fell back to polling, "" while events come."""
 
-    def __init__(self, folders: Sequence[Path], bell: Bell, *, events: bool = True) -> None:
+    def __init__(
+        self, folders: Sequence[Path], bell: Bell, *, events: bool = True, poll: float = 2.0, rescan: float = 60.0
+    ) -> None:
+        """`poll` and `rescan` are the seconds between two looks where no events come, and where they do: an
+        overflow or a lost watch costs no more than that."""
         self.folders, self.bell, self.trouble = list(folders), bell, ""
+        self._poll, self._rescan = poll, rescan
         self._observer: BaseObserver | None = None
         self._watched: list[tuple[int, int] | None] = []
         self._wanted = events
+        if events and (kind := _remote_file_system(self.folders[0])):
+            self._wanted, self.trouble = False, f"no file events on {kind}; looking every {poll:g} s"
         self.look_again()
 
     @property
     def interval(self) -> float:
         """The longest time, in seconds, between two looks at the inbox."""
-        return RESCAN if self._observer is not None else POLL
+        return self._rescan if self._observer is not None else self._poll
 
     def look_again(self) -> None:
         """Watch the folders as they are now: one that was deleted and made anew is another folder (W04)."""
@@ -60,7 +67,7 @@ class Watcher:
         try:
             self._start()
         except OSError as error:  # ENOSPC: watch limit, EMFILE: instance limit (W02)
-            self.trouble = f"file events are not available ({error.strerror or error}); looking every {POLL:g} s"
+            self.trouble = f"file events are not available ({error.strerror or error}); looking every {self._poll:g} s"
             self._observer = None
             self._wanted = self._wanted and error.errno is None
 
@@ -100,3 +107,15 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return info.st_dev, info.st_ino
+
+
+def _remote_file_system(folder: Path) -> str:
+    """The type of the file system a folder lies on, when it is one whose events cannot be trusted; else ""."""
+    try:
+        mounts = [line.split(" ")[1:3] for line in Path("/proc/self/mounts").read_text("utf-8").splitlines()]
+    except OSError:
+        return ""
+    real = os.path.realpath(folder)
+    under = [(place, kind) for place, kind in mounts if real == place or real.startswith(place.rstrip("/") + "/")]
+    kind = max(under, key=lambda mount: len(mount[0]), default=("", ""))[1]
+    return kind if kind.startswith(_REMOTE) else ""

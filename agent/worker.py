@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.desk import Desk, Tick
+from agent.errors import TryLater
 from agent.models.base import Model
 from agent.road import road
 from agent.watch import Bell, Watcher
@@ -36,11 +37,15 @@ def run(
     """Work until `stop()`. Raises BadConfig, PersonMustAct or Busy when the vault cannot be worked in at all."""
     bell = bell or Bell()
     desk = Desk.open(vault, env, ring=bell.ring, model=model)
-    watcher = Watcher([desk.root / "inbox", desk.state / "requests"], bell, events=events)
+    watch = desk.settings.watch
+    watcher = Watcher(
+        [desk.root / "inbox", desk.requests.folder], bell, events=events,
+        poll=watch.poll_seconds, rescan=watch.rescan_seconds,
+    )  # fmt: skip
     pruned = -PRUNE_EVERY
     try:
         while not stop():
-            tick = road(desk, now())
+            tick = _travel(desk, now())
             on_tick(desk, tick)
             if tick.more:
                 continue
@@ -71,15 +76,23 @@ def drain(
     desk = Desk.open(vault, env, ring=bell.ring, model=model)
     try:
         while not stop():
-            tick = road(desk, now())
+            tick = _travel(desk, now())
             on_tick(desk, tick)
             if tick.more or tick.published:
                 continue  # something ended: what waited for it may start now
-            if not (tick.running or tick.settling or (tick.owed and not desk.blocked)):
+            if desk.blocked or not (tick.running or tick.settling or tick.owed):
                 return
             bell.wait(_pause(tick, 0.2))
     finally:
         desk.close()
+
+
+def _travel(desk: Desk, now: datetime) -> Tick:
+    """The road, and what the world may do to it: a full disk or a hanging git stops one travel, not the worker."""
+    try:
+        return road(desk, now)
+    except TryLater as error:
+        return desk.interrupted(error)
 
 
 def _pause(tick: Tick, longest: float) -> float:

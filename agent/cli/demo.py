@@ -29,7 +29,7 @@ TASKS = {
     "status.md": "Post a status report with the current queue and the last five runs\n",
     "summary.md": "---\ntitle: Summary of the meeting\n---\nSummarize memory/meeting.md in three bullets\n",
     "question.md": "What is 25 × 4?\n",
-    "review.md": "---\ntitle: Review of pull request 214\nthinking: high\n---\nReview PR #214 and leave substantive comments\n",
+    "review.md": "---\ntitle: Review of PR 214\nthinking: high\n---\nReview PR #214 and leave substantive comments\n",
     "broken.md": "---\ntitle: Weekly digest\npriority: hgih\n---\nSummarize the week\n",
 }
 
@@ -41,7 +41,7 @@ def _notes(now: datetime) -> dict[str, str]:
         "HEARTBEAT.md": "# Heartbeat\n\n- [ ] Is the nightly backup there?\n",
         "active-tasks.md": f"# Active\n\n- [ ] Send the invoice to Ada (due {late})\n- [x] Order paper\n",
         "memory/inbox-dump.md": "Ideas for the garden: beans, a bench, less lawn.\n",
-        "memory/meeting.md": "# Meeting\n\nAda, Ben and Cleo met. The demo is on Friday. Ben writes the release\nnotes. "
+        "memory/meeting.md": "# Meeting\n\nAda, Ben and Cleo met. The demo is on Friday. Ben writes the release notes. "
         "The login bug on Safari is still open; Cleo looks at it. Next meeting on Tuesday.\n",
     }
 
