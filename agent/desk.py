@@ -40,6 +40,7 @@ from agent.route.types import KNOWN_TYPES
 from agent.runner import Lane, Run
 from agent.runs import RunFolders
 from agent.text import utc
+from agent.tray import outdated, taken_out
 from agent.vault.finished import Archive
 from agent.vault.task import read_params, read_task
 from agent.vault.values import Decision, HandoffReason, Outcome, Problem, Result, Status, Task, Tier, Who
@@ -481,8 +482,10 @@ class Desk:
         return self._blocked
 
     def prune(self, now: datetime) -> None:
-        """Remove old run folders, and reports that have lain in the outbox for too long (they are in memory)."""
+        """Remove old run folders; and see what leaves the outbox with the next commit that is made anyway."""
         self.runs.prune(now)
+        gone = outdated(self.root, self.settings.tasks.outbox_days, now) + taken_out(self.repository)
+        self.publisher.leaving = frozenset(gone)
 
     def rest(self) -> None:
         """Quiet-moment work: merge packs, let long-lived git processes go."""

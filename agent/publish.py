@@ -54,6 +54,8 @@ class Publisher:
         self.repository, self.store, self.branch = repository, store, branch
         self.files, self.journal, self.worker = files, journal, worker
         self._scan = scan
+        self.leaving: frozenset[str] = frozenset()  # what leaves the outbox with the next commit
+        self._inherited = set(journal.owed)  # a worker that was killed may have published these already
 
     # -- into the work tree ----------------------------------------------------------------------------------------
 
@@ -99,6 +101,8 @@ class Publisher:
         if not records:
             return Published()
         head = self.repository.head()
+        if landed := tuple(record for record in records if self._has_landed(head, record)):
+            return self._settle(landed)
         if blocked := self.branch.blocked(head, now.timestamp()):
             return Published(waiting=blocked)
         if self.branch.restless(head, now.timestamp()):
@@ -108,6 +112,12 @@ class Publisher:
         except GoferError as error:  # it stays owed: nothing of it is lost by trying again
             return Published(waiting=str(error), soon=isinstance(error, Busy))
         return self._settle(records)
+
+    def _has_landed(self, head: Head, record: Record) -> bool:
+        """Whether an outcome that was inherited is in the branch already, so that no second commit says it again."""
+        if record.key not in self._inherited:
+            return False
+        return all(self._in_head(head, path) == self.repository.blob_id(t.encode()) for path, t in record.files.items())
 
     def _commit(self, head: Head, records: Sequence[Record], now: datetime) -> None:
         files, entries = self._plan(head, records, now)
@@ -127,8 +137,11 @@ class Publisher:
             files[path] = data
         for record in records:
             files.update({path: text.encode() for path, text in record.files.items()})
-        for path, content in files.items():
-            entries[path] = Entry(None if content is None else self.repository.blob_id(content))
+        entries.update((path, Entry(self.repository.blob_id(data))) for path, data in files.items() if data is not None)
+        self.leaving -= files.keys()
+        for path in self.leaving:
+            if old := self._in_head(head, path):
+                files[path], entries[path] = None, Entry(None, frozenset({old}))
         for record in records:
             for change in record.changes:
                 self._plan_change(head, change.path, files, entries)
@@ -212,8 +225,13 @@ class Publisher:
         for record in records:
             if record.source:
                 self.remove_left_over(record.source, record.revision)
+        for path in self.leaving:
+            with suppress(FileNotFoundError, GoferError):
+                self.files.remove(path, expect=hashlib.sha256(self.files.read(path)).hexdigest())
+        self.leaving = frozenset()
         crash.step("inbox cleared")
         self.journal.paid(record.key for record in records)
+        self._inherited -= {record.key for record in records}
         return Published(records)
 
 
