@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -21,7 +22,21 @@ from agent.vault import handoff, layout, ledger, report
 from agent.vault.values import Outcome, Problem, Role, Status, Task
 
 HEARTBEAT = "heartbeat"
+GIVEN = 1024  # names remembered: more than one travel of the road gives away
 RECOUNT = 200  # files added to a folder until it is counted anew: others may add to it too
+
+
+class _Taken:
+    """Report names that are in use: on disk, or given away a moment ago and not yet written."""
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._given = root, deque[str](maxlen=GIVEN)
+
+    def __contains__(self, path: object) -> bool:
+        taken = path in self._given or (self._root / str(path)).exists()
+        if not taken:
+            self._given.append(str(path))
+        return taken
 
 
 def ran(record: Record) -> dict[str, Any]:
@@ -46,6 +61,7 @@ class Scribe:
     def __init__(self, root: Path, gate: OutputGate, settings: Settings, worker: str) -> None:
         self.root, self.gate, self.worker = root, gate, worker
         self._counts: dict[str, tuple[int, int]] = {}
+        self._taken = _Taken(root)
         self.handoffs = handoff.HandoffSettings(settings.lead.name, timedelta(days=settings.handoff.expires_days))
         self.reports = report.ReportSettings(
             lead=settings.lead.name, worker=worker, raw_limit=settings.tasks.raw_limit, ambiguous=_prompt_names(root)
@@ -58,7 +74,7 @@ class Scribe:
         outcome = self._settled(outcome)
         task, when = outcome.task, outcome.finished
         report_text = report.render(outcome, self.gate, self.reports)
-        where = self._enter(layout.memory_report_path(outcome.role, task.id, when, self._entries))
+        where = self._enter(layout.memory_report_path(outcome.role, task.id, when, self._entries, self._taken))
         files = {layout.report_path(task.id): report_text, where: report_text}
         if outcome.status is Status.HANDED_OFF:
             files[layout.handoff_path(task.id)] = handoff.render(outcome, self.gate, self.handoffs)
