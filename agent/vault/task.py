@@ -144,19 +144,19 @@ def _with(task: Task, **changes: Any) -> Task:
 
 # --- the values of keys ----------------------------------------------------------------------------------------
 
-_NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?")
+_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 _PART = re.compile(
-    r"(\d{1,9}(?:\.\d{1,6})?)(seconds|second|secs|sec|s|minutes|minute|mins|min|m|hours|hour|hrs|hr|h|days|day|d|weeks|week|w)"
+    r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(seconds|second|secs|sec|s|minutes|minute|mins|min|m|hours|hour|hrs|hr|h|days|day|d|weeks|week|w)"
 )
 _DURATION = re.compile(rf"(?:{_PART.pattern})+")
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DATE = re.compile(
-    r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})"
-    r"(?:[T ] ?(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d{1,9})?)? ?(Z|UTC|[+-]\d{2}:?\d{2})?)?",
+    r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})"
+    r"(?:[T ] ?([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]{1,9})?)? ?(Z|UTC|[+-][0-9]{2}:?[0-9]{2})?)?",
     re.I,
 )
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
-_HOURS = re.compile(r"(\d{1,2}:\d{2}) ?[-–—] ?(\d{1,2}:\d{2})")
+_CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})")
+_HOURS = re.compile(r"([0-9]{1,2}:[0-9]{2}) ?[-–—] ?([0-9]{1,2}:[0-9]{2})")
 _CRON = re.compile(r"@(?:hourly|daily|weekly|monthly|yearly|annually)|[\w*/,?#-]+(?:[ \t]+[\w*/,?#-]+){4}")
 _LINK = re.compile(r"!?\[\[([^\[\]|#]+)[^\[\]]*\]\]")
 _TRUE = frozenset(["true", "yes", "y", "on", "1", "x", "✓", "✔", "✅", "ja"])
@@ -544,7 +544,8 @@ def _title(text: str) -> str:
             if 1 <= level <= 6 and line[level : level + 1] in (" ", "\t") and (title := line.strip("# \t")):
                 return title
     for line in lines:
-        if title := _MARKS.sub("", line.strip(), count=1).replace("**", "").strip("*_`~# \t"):
+        title = _MARKS.sub("", line.strip(), count=1).replace("**", "").strip("*_`~# \t")
+        if any(map(str.isalnum, title)):
             return title
     return ""
 
