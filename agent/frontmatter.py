@@ -519,7 +519,10 @@ def _close(opening: str, rest: str) -> str:
 
 def _refuse_late_header(text: str) -> None:
     below = text.lstrip()
-    parts = split(below)
+    try:
+        parts = split(below)
+    except BadHeader:
+        return  # a rule above text, most likely: nothing below it closes a header
     if parts.header and _looks_keyed(parts.header.lstrip().split("\n", 1)[0]):
         raise BadHeader(
             "the front matter does not start on the first line",

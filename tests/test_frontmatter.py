@@ -58,7 +58,8 @@ def test_w21_a_byte_order_mark_and_windows_line_ends_do_not_hide_a_header() -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["---\nJust words\nand more\n---\nbody\n", "---\nJust words\n", "---\n", "---", "----\na: b\n"]
+    "text",
+    ["---\nJust words\nand more\n---\nbody\n", "---\nJust words\n", "---\n", "---", "----\na: b\n", "\n---\na: b\n"],
 )
 def test_a_rule_above_prose_is_body_and_nothing_is_lost(text: str) -> None:
     assert frontmatter.read(text).body == text

@@ -53,15 +53,15 @@ def read_task(
         digest = hashlib.sha256(raw).hexdigest()
         shown = raw[: 1 << 16].decode("utf-8", "backslashreplace")
         bad = Task(f"{slug(stem)}-{digest[:8]}", path, stem, "", shown, digest[:12])
-        return _with(bad, scheduled=scheduled, problem=problem)
+        return replace(bad, scheduled=scheduled, problem=problem)
     text = normal_form(raw)
     task = Task(derived_id(stem, text), path, stem, text.strip(), text, revision(text), scheduled=scheduled)
     if problem := _conflicted(text):
-        return _with(task, problem=problem)
+        return replace(task, problem=problem)
     try:
         note = frontmatter.read(text)
     except BadHeader as error:
-        return _with(task, problem=_problem(error))
+        return replace(task, problem=_problem(error))
     return _Reading(task, note, today, types).task()
 
 
@@ -138,16 +138,10 @@ def _problem(error: BadHeader) -> Problem:
     return Problem(error.what, error.line, error.why, error.fix, error.corrected)
 
 
-def _with(task: Task, **changes: Any) -> Task:
-    return replace(task, **changes) if changes else task
-
-
 # --- the values of keys ----------------------------------------------------------------------------------------
 
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
-_PART = re.compile(
-    r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(seconds|second|secs|sec|s|minutes|minute|mins|min|m|hours|hour|hrs|hr|h|days|day|d|weeks|week|w)"
-)
+_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|weeks?|w)")
 _DURATION = re.compile(rf"(?:{_PART.pattern})+")
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DATE = re.compile(
@@ -158,7 +152,7 @@ _DATE = re.compile(
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 _HOURS = re.compile(r"([0-9]{1,2}:[0-9]{2}) ?[-–—] ?([0-9]{1,2}:[0-9]{2})")
 _CRON = re.compile(r"@(?:hourly|daily|weekly|monthly|yearly|annually)|[\w*/,?#-]+(?:[ \t]+[\w*/,?#-]+){4}")
-_LINK = re.compile(r"!?\[\[([^\[\]|#]+)[^\[\]]*\]\]")
+_LINK = re.compile(r"!?\[\[([^\[\]|#]+)(?:[|#][^\[\]]*)?\]\]")
 _TRUE = frozenset(["true", "yes", "y", "on", "1", "x", "✓", "✔", "✅", "ja"])
 _FALSE = frozenset(["false", "no", "n", "off", "0", "✗", "❌", "nein"])
 
@@ -383,8 +377,8 @@ class _Reading:
             )
         explicit = found.pop("id", "")
         status = Status(found.pop("status", "open"))
-        problem = min(self.problems, key=lambda problem: problem.line or 0, default=None)
-        return _with(
+        problem = min(self.problems, key=lambda problem: problem.line or MAX_BYTES, default=None)
+        return replace(
             self.bare,
             id=explicit or self.bare.id,
             explicit_id=bool(explicit),
@@ -473,16 +467,17 @@ class _Reading:
         if "[" not in body or not _TAG.search(body):
             return body.strip()
         lines = body.split("\n")
-        header = frozenset(found)
+        settled = set(found)
         for number, line in _outside_fences(lines):
             tags = list(_TAG.finditer(line))
             for tag in tags:
                 name, text = tag[1].lower(), tag[2]
                 key = next(key for key in _TABLE if key.name == name)
-                if name in header or _absent(text):
+                if name in settled or _absent(text):
                     continue
+                settled.add(name)
                 try:
-                    found.setdefault(name, key.parse(text))
+                    found[name] = key.parse(text)
                 except ValueError:
                     near = _nearest(text, key.words)
                     mended = f"[{name}:{near}]" if near else ""
@@ -594,7 +589,7 @@ def _bad_params(task: Task, model: type[BaseModel], error: ValidationError, keys
     first: tuple[str, str, str, str] | None = None
     # Unknown names first: a misspelt one is also the reason why another is missing.
     faults = sorted(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
-    for fault in faults:
+    for fault in faults[:20]:
         name = str(fault["loc"][0]) if fault["loc"] else ""
         key = keys.get(name, name)
         expected = re.findall(r"'([^']*)'", str(fault.get("ctx", {}).get("expected", "")))

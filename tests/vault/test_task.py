@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -291,6 +292,21 @@ def test_w21_what_is_no_text_is_a_task_with_a_problem(raw: bytes, what: str, cor
     if corrected:
         assert problem.corrected == corrected
     assert read(raw).id.startswith("my-note-")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[thinking:zz] [model:-]\n" * 40_000,
+        "---\nafter: '[[" + "a" * 900_000 + "'\n---\nx",
+        "---\n" + "a: b\n" * 200_000,
+    ],
+    ids=["tags", "an open link", "an open header"],
+)
+def test_s30_the_largest_hostile_file_is_read_in_seconds(text: str) -> None:
+    started = time.perf_counter()
+    read(text)
+    assert time.perf_counter() - started < 10
 
 
 def test_w21_a_file_of_exactly_one_mebibyte_is_read() -> None:
