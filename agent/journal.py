@@ -8,6 +8,7 @@ Three kinds of line, each a JSON object:
     {"drop": [key, …]}         it could not be delivered because the vault changed; the task runs again
     {"paid": [key, …]}         it is in the branch and its task file is gone
     {"told": [key, …]}         a file that is not a task was reported, once for this revision
+    {"moving": commit}         the branch is about to be moved there
     {"quiet": n}               so many checks had nothing to say since the last ledger line
 
 A line that was cut short by a crash is ignored. The file is rewritten when it is mostly history.
@@ -80,6 +81,7 @@ class Journal:
         self.owed: dict[str, Record] = {}
         self.told: set[str] = set()
         self.quiet = 0
+        self.moving = ""
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             for line in path.read_bytes().splitlines():
@@ -125,6 +127,10 @@ class Journal:
         if keys := list(keys):
             self._write([{"told": keys}])
 
+    def move(self, commit: str) -> None:
+        """The branch is about to go there: should we be killed in it, the next start knows whose lock it finds."""
+        self._write([{"moving": commit}])
+
     def count_quiet(self, n: int) -> None:
         """`n` more quiet checks; 0 resets the count, when it went into the ledger."""
         self._write([{"quiet": self.quiet + n if n else 0}])
@@ -145,6 +151,8 @@ class Journal:
         elif kind == "owe":
             record = Record.from_json(value)
             self.owed[record.key] = record
+        elif kind == "moving":
+            self.moving = str(value)
         elif kind == "quiet":
             self.quiet = int(value)
         elif kind in ("drop", "paid", "told"):

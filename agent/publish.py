@@ -123,6 +123,7 @@ class Publisher:
         files, entries = self._plan(head, records, now)
         commit = self.store.commit(head.commit, _message(records), int(now.timestamp()), files)
         crash.step("commit built")
+        self.journal.move(commit)
         self.branch.advance(head, commit, entries)
         self.store.relink()
         crash.step("branch moved")

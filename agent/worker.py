@@ -36,7 +36,7 @@ def run(
 ) -> None:
     """Work until `stop()`. Raises BadConfig, PersonMustAct or Busy when the vault cannot be worked in at all."""
     bell = bell or Bell()
-    desk = Desk.open(vault, env, ring=bell.ring, model=model)
+    desk = Desk(vault, env, ring=bell.ring, model=model)
     watch = desk.settings.watch
     watcher = Watcher(
         [desk.root / "inbox", desk.requests.folder], bell, events=events,
@@ -73,14 +73,14 @@ def drain(
 ) -> None:
     """Work until nothing more can move: files that still settle are waited for, tasks that wait are left waiting."""
     bell = bell or Bell()
-    desk = Desk.open(vault, env, ring=bell.ring, model=model)
+    desk = Desk(vault, env, ring=bell.ring, model=model)
     try:
         while not stop():
             tick = _travel(desk, now())
             on_tick(desk, tick)
             if tick.more or tick.published:
                 continue  # something ended: what waited for it may start now
-            if desk.blocked or not (tick.running or tick.settling or tick.owed):
+            if desk.outlet.blocked or not (tick.running or tick.settling or tick.owed):
                 return
             bell.wait(_pause(tick, 0.2))
     finally:

@@ -71,7 +71,7 @@ def cancel(task: str, vault: Path | None, as_json: bool) -> int:
     Requests(survey.state / "requests").ask("cancel", task)
     state, reason = "waiting", "its worker was asked to cancel it"
     try:
-        desk = Desk.open(root, os.environ, only=items[0].path)
+        desk = Desk(root, os.environ, only=items[0].path)
     except Busy:
         pass  # the worker that runs here sees the request
     else:

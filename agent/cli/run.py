@@ -17,6 +17,7 @@ from agent.cli.screen import find_vault, json_option, print_json, progress, tabl
 from agent.errors import Usage
 from agent.records import ran
 from agent.survey import Survey
+from agent.vault.values import Who
 from agent.watch import Bell
 
 COUNTED = ("done", "needs-review", "handed-off", "failed", "cancelled", "unknown", "invalid", "waiting")
@@ -91,18 +92,18 @@ def drain_and_tell(root: Path, stop: Stop, *, as_json: bool) -> int:
 def drain(
     root: Path, stop: Callable[[], bool], *, bell: Any = None, show: bool = False, model: Any = None
 ) -> tuple[dict[str, Any], bool]:
-    """Drain the inbox. Returns the data of `run --once --json`, and whether something waits for an absent model."""
-
+    """Drain the inbox. Returns the data of `run --once --json`, and whether to try again later: a model is
+    absent, or results could not be committed."""
     tasks: list[dict[str, Any]] = []
-    waiting: dict[str, dict[str, Any]] = {}
+    waiting: list[dict[str, Any]] = []
     away = False
 
     def on_tick(desk: Any, tick: Any) -> None:
         nonlocal away
         tasks.extend(ran(record) for record in tick.published)
-        waiting.clear()
-        waiting.update(desk.waiting())
-        away = any(task["away"] for task in waiting.values())
+        rests = desk.intake.waiting()
+        waiting[:] = [rest.as_data() for rest in rests]
+        away = bool(tick.stuck) or any(rest.decision.who is Who.LOCAL for rest in rests)
         if show:
             left = tick.running + tick.settling + tick.owed
             progress(f"{len(tasks)} ended, {left} under way" + (f": {tick.stuck}" if tick.stuck else ""))
@@ -110,9 +111,7 @@ def drain(
     worker.drain(root, os.environ, stop, bell=bell, on_tick=on_tick, model=model)
     if show:
         progress("")
-    for task in waiting.values():
-        task.pop("away")
-        tasks.append(task)
+    tasks += waiting
     counts = {word: sum(1 for task in tasks if task["status"] == word) for word in COUNTED}
     return {**counts, "tasks": tasks}, away
 

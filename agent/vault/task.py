@@ -438,14 +438,22 @@ class _Reading:
             parsed = self._value(key, value)
         except ValueError:
             return False
+        return self._known(key, parsed)
+
+    def _known(self, key: _Key, parsed: Any) -> bool:
+        """Whether a type is one that there is: another one is refused, never guessed (Q22)."""
         return key.name != "type" or self.types is None or parsed == "auto" or parsed in self.types
 
     def _parsed(self, key: _Key, name: str, value: Value) -> Any:
         try:
-            return self._value(key, value)
+            parsed = self._value(key, value)
+            if not self._known(key, parsed):
+                raise ValueError(value)
+            return parsed
         except ValueError:
             shown = value if isinstance(value, str) else "a list" if isinstance(value, list) else "a mapping"
-            near = slug(shown) if key.name == "id" else _nearest(shown, key.words)
+            words = (*key.words, *(self.types or ())) if key.name == "type" else key.words
+            near = slug(shown) if key.name == "id" else _nearest(shown, words)
             self._complain(
                 f"`{shorten(f'{name}: {shown}', 80)}` is not valid",
                 self.note.lines.get(name, 1),

@@ -1,0 +1,245 @@
+"""The intake: which drops start now. It reads them, settles their identity, and keeps the ones that wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from agent.admission import Situation, is_draft, not_now
+from agent.claims import Claim, LocalClaims
+from agent.errors import BadHeader
+from agent.facts import stopped
+from agent.handlers import HANDLERS
+from agent.identity import identify
+from agent.inbox import Drop, Inbox, Look
+from agent.journal import Journal
+from agent.records import Scribe
+from agent.requests import Requests
+from agent.route.types import KNOWN_TYPES
+from agent.runner import Run
+from agent.vault.finished import Archive
+from agent.vault.task import read_params, read_task
+from agent.vault.values import Decision, Problem, Status, Task, Who
+
+BATCH = 256  # tasks admitted in one travel of the road
+RECHECK = 10.0  # seconds until a task that waits for something outside is looked at again
+CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A task that waits: not looked at again before `until`, unless its file changes or something finishes."""
+
+    drop: Drop
+    task: Task
+    decision: Decision
+    reason: str
+    until: float  # monotonic seconds
+    outcomes: int  # how many outcomes there were when it was looked at
+
+    @property
+    def is_draft(self) -> bool:
+        return is_draft(self.task, self.reason)
+
+    def as_data(self) -> dict[str, object]:
+        """As `run --once --json` shows a task that waits."""
+        return {
+            "id": self.task.id,
+            "status": str(Status.WAITING),
+            "tier": str(self.decision.tier),
+            "type": self.decision.type,
+            "model": None,
+            "report": None,
+            "seconds": 0,
+            "input_tokens": 0,
+            "output_tokens": 0,
+            "reason": self.reason,
+        }
+
+
+@dataclass(slots=True)
+class Intake:
+    """One worker's intake. `away(model)` says why a model cannot answer now; `forget(path, revision)` removes a
+    left-over; `only`, when it is a path, leaves everything else alone."""
+
+    root: Path
+    inbox: Inbox
+    journal: Journal
+    claims: LocalClaims
+    requests: Requests
+    archive: Archive
+    scribe: Scribe
+    offers: Collection[str]
+    max_attempts: int
+    away: Callable[[str], str]
+    forget: Callable[[str, str], None]
+    only: str = ""
+    resting: dict[str, Rest] = field(default_factory=dict)  # by path
+    look: Look = field(default_factory=Look)
+    more: bool = False  # there is more to admit right now
+    outcomes: int = 0  # so many runs have ended: what waits for one of them is looked at again
+    cancelled: frozenset[str] = frozenset()
+    _running: tuple[Run, ...] = ()
+    _begun: set[str] = field(default_factory=set)  # keys whose attempt is counted and not given back
+
+    def admit(self, now: datetime, running: Sequence[Run]) -> Sequence[Drop]:
+        """What lies in the inbox and may start, most urgent and oldest first, at most 256 at a time. Each drop's
+        attempt is counted, durably, before anything of it is parsed; one that failed to end before goes alone."""
+        clock = time.monotonic()
+        self._running = tuple(running)
+        self._cancel()
+        self.look = Look() if stopped(self.root) else self.inbox.look(clock, now.timestamp())
+        present = set(self.look.ready)
+        self.resting = {path: rest for path, rest in self.resting.items() if path in present}
+        drops = self._candidates(clock)
+        suspects = [drop for drop in drops if self.journal.attempts.get(drop.key) and not self._rests(drop)]
+        if suspects:
+            innocent = [drop for drop in drops if drop not in suspects]
+            drops, self.more = innocent or suspects[:1], True
+        fresh = [drop.key for drop in drops if not self._rests(drop)]
+        self.journal.begin(fresh)
+        self._begun.update(fresh)
+        return drops
+
+    def _cancel(self) -> None:
+        self.cancelled = self.requests.pending(CANCEL)
+        for run in self._running:
+            if run.task.id in self.cancelled:
+                run.cancelled.set()
+
+    def _candidates(self, clock: float) -> list[Drop]:
+        busy = {run.drop.path for run in self._running} | {record.source for record in self.journal.owed.values()}
+        drops = [drop for drop in self.look.refused if drop.key not in self.journal.told]
+        self.more = False
+        for path in self.look.ready:
+            if path in busy or self._still_rests(path, clock) or (self.only and path != self.only):
+                continue
+            if len(drops) >= BATCH:
+                self.more = True
+                break
+            if drop := self.inbox.take(path, clock):
+                drops.append(drop)
+        return drops
+
+    def _still_rests(self, path: str, clock: float) -> bool:
+        rest = self.resting.get(path)
+        if rest is None or self.inbox.signature(path) != rest.drop.signature or rest.task.id in self.cancelled:
+            return False
+        return clock < rest.until and rest.outcomes == self.outcomes
+
+    def _rests(self, drop: Drop) -> bool:
+        """Whether it was parsed before and only waits: looking at it again needs no attempt."""
+        rest = self.resting.get(drop.path)
+        return rest is not None and rest.drop.key == drop.key
+
+    def read(self, drop: Drop) -> Task | None:
+        """The task in a drop, under its own id; None for a left-over of a finished one, which is removed.
+
+        What brought the worker down too often is not parsed again.
+        """
+        if self.journal.attempts.get(drop.key, 0) > self.max_attempts:
+            return self.scribe.dead_letter(drop)
+        if drop.raw is None:
+            return self.scribe.unreadable(drop)
+        rest = self.resting.get(drop.path)
+        task = rest.task if rest and self._rests(drop) else read_task(drop.raw, drop.path, types=KNOWN_TYPES)
+        identity = identify(task, self.root, self.archive, self._taken(drop.path))
+        if identity.left_over:
+            self.forget(drop.path, identity.task.revision)
+            self.give_back(drop.key)
+            return None
+        return _with_parameters(identity.task)
+
+    def _taken(self, but: str) -> Mapping[str, str]:
+        taken = {rest.task.id: path for path, rest in self.resting.items() if path != but}
+        taken.update((run.task.id, run.drop.path) for run in self._running)
+        taken.update((record.task, record.source) for record in self.journal.owed.values())
+        return taken
+
+    def not_now(self, drop: Drop, task: Task, decision: Decision, now: datetime) -> str:
+        """Why this one waits, "" when it may start. A cancelled one need not wait for anything."""
+        if task.id in self.cancelled and task.problem is None:
+            return ""
+        obsidian = (self.root / ".obsidian").is_dir()
+        situation = Situation(HANDLERS, self.offers, obsidian, self._finished, self.away)
+        told = drop.key in self.journal.told
+        return not_now(task, decision, situation, now, committed=drop.committed, told=told)
+
+    def _finished(self, name: str) -> Status | None:
+        found = self.archive.resolve(name)
+        return (found.status or Status.UNKNOWN) if found else None
+
+    def wait(self, drop: Drop, task: Task, decision: Decision, reason: str) -> None:
+        """Let it rest. The attempt does not count; nothing is lost and nobody is told twice."""
+        self.give_back(drop.key)
+        until = time.monotonic() + RECHECK
+        if task.problem is not None or is_draft(task, reason):
+            until = float("inf")
+        elif task.not_before and reason.startswith("not before"):
+            until = time.monotonic() + max(0.0, task.not_before.timestamp() - time.time())
+        self.resting[drop.path] = Rest(drop, task, decision, reason, until, self.outcomes)
+
+    def claim(self, drop: Drop, task: Task) -> Claim | None:
+        """Take the task; None when another worker holds it."""
+        if drop.key not in self._begun:
+            self.journal.begin([drop.key])
+            self._begun.add(drop.key)
+        claim = self.claims.take(task.id, self.journal.attempts.get(drop.key, 1))
+        if claim is None:
+            self.give_back(drop.key)
+        else:
+            self.resting.pop(drop.path, None)
+        return claim
+
+    def put_back(self, run: Run, reason: str) -> None:
+        """A run that could not end now: its task waits again."""
+        self.claims.release([run.task.id])
+        self.wait(run.drop, run.task, run.decision, reason)
+
+    def give_back(self, key: str) -> None:
+        """Take one counted attempt back."""
+        if key in self._begun:
+            self._begun.discard(key)
+            self.journal.back([key])
+
+    def ended(self, keys: Iterable[str]) -> None:
+        """So many runs are over."""
+        self._begun.difference_update(keys)
+        self.outcomes += 1
+
+    @property
+    def wake_times(self) -> list[float]:
+        """When something that waits or settles is due, in monotonic seconds."""
+        times = [rest.until for rest in self.resting.values() if rest.until != float("inf")]
+        return times if self.look.next_at is None else [*times, self.look.next_at]
+
+    def waiting(self) -> list[Rest]:
+        """The tasks that wait for something, without drafts and files that are no tasks."""
+        return [rest for rest in self.resting.values() if rest.task.problem is None and not rest.is_draft]
+
+    def counts(self) -> dict[str, int]:
+        """How many tasks stand where, in the inbox."""
+        drafts = sum(rest.is_draft for rest in self.resting.values())
+        invalid = sum(rest.task.problem is not None for rest in self.resting.values())
+        return {
+            "draft": drafts,
+            "open": len(self.look.settling) + len(self.look.ready) - len(self.resting),
+            "waiting": len(self.resting) - drafts - invalid,
+            "running": sum(run.decision.who is Who.LOCAL for run in self._running),
+            "invalid": invalid,
+        }
+
+
+def _with_parameters(task: Task) -> Task:
+    """A type that the task names must be able to use its parameters: if not, that is a bad header."""
+    handler = HANDLERS.get(task.type)
+    if task.problem is not None or handler is None:
+        return task
+    try:
+        read_params(task, handler.params)
+    except BadHeader as error:
+        return replace(task, problem=Problem(error.what, error.line, error.why, error.fix, error.corrected))
+    return task

@@ -1,0 +1,87 @@
+"""The outlet: from runs that ended to records that are owed, delivered and published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from agent.errors import TryLater
+from agent.files.overlay import OverlayFiles
+from agent.intake import CANCEL, Intake
+from agent.journal import Journal, Record
+from agent.publish import Published, Publisher
+from agent.records import Scribe
+from agent.runner import Run
+from agent.runs import RunFolders
+from agent.vault.values import Outcome, Result, Status
+from agent.workbench import Timed
+
+
+@dataclass(slots=True)
+class Outlet:
+    """One worker's outlet. What it owes is in the journal; nothing else is needed to go on after a crash."""
+
+    worker: str
+    journal: Journal
+    intake: Intake
+    scribe: Scribe
+    publisher: Publisher
+    overlay: OverlayFiles
+    folders: RunFolders
+    stuck: str = ""  # why what is owed is not published
+    blocked: bool = False  # it waits for a person: trying again at once will not help
+    _delivered: set[str] = field(default_factory=set)
+
+    def record(self, ended: Sequence[tuple[Run, Timed]]) -> None:
+        """Turn what ended into records and owe them, durably: from here on they are published, never run again."""
+        records: list[Record] = []
+        for run, (end, seconds) in ended:
+            if isinstance(end, TryLater):
+                self.folders.note(run.folder, f"waits: {end}")
+                self.intake.put_back(run, str(end))
+            elif end.quiet and run.task.scheduled:
+                self.intake.give_back(run.drop.key)
+                self.intake.claims.release([run.task.id])
+                self.journal.count_quiet(1)
+            else:
+                records.append(self._record(run, end, seconds, 0 if records else self.journal.quiet))
+        try:
+            self.journal.owe(records)
+        except TryLater as error:
+            for run, _ in ended:
+                self.intake.put_back(run, str(error))
+            raise
+        self.intake.ended(record.key for record in records)
+        if records and self.journal.quiet:
+            self.journal.count_quiet(0)
+
+    def _record(self, run: Run, result: Result, seconds: float, quiet: int) -> Record:
+        finished = run.started + timedelta(seconds=seconds)
+        outcome = Outcome(
+            run.task, run.decision, result, self.worker, run.started, finished, run.claim.attempt, run.claim.nonce
+        )
+        record = self.scribe.record(outcome, run.drop, quiet)
+        self.folders.note(run.folder, f"ended: {record.status}")
+        return record
+
+    def deliver(self) -> None:
+        """Put what is owed into the work tree. What no longer fits what a person wrote meanwhile runs again."""
+        self.overlay.clear()
+        records = [record for key, record in self.journal.owed.items() if key not in self._delivered]
+        misfits = self.publisher.deliver(records)
+        self._delivered = set(self.journal.owed)
+        self.journal.back(record.key for record in misfits)
+        self.intake.claims.release(record.task for record in misfits)
+        self.intake.more = self.intake.more or bool(misfits)
+
+    def publish(self, now: datetime) -> Published:
+        """One commit for all that is owed, when the person's repository can take it."""
+        published = self.publisher.publish(now)
+        self.journal.tell(record.key for record in published.records if record.status == Status.INVALID)
+        self.intake.claims.release(record.task for record in published.records)
+        for record in published.records:
+            if record.task in self.intake.cancelled:
+                self.intake.requests.done(CANCEL, record.task)
+        self.stuck, self.blocked = published.waiting, bool(published.waiting) and not published.soon
+        return published

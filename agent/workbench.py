@@ -1,0 +1,134 @@
+"""The workbench: where claimed tasks run. It gives each handler its narrow view of the world and its time limit."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from agent.asking import Asking
+from agent.claims import Claim
+from agent.errors import Doubt, Refused, TaskOver, TryLater
+from agent.files.overlay import OverlayFiles
+from agent.handlers import HANDLERS
+from agent.handlers.base import Context
+from agent.inbox import Drop
+from agent.runner import Lane, Run
+from agent.runs import RunFolders
+from agent.vault.task import read_params
+from agent.vault.values import Decision, HandoffReason, Result, Status, Task, Tier, Who
+
+HANDOFF_LIMIT = 60.0  # seconds, for a run that only writes a hand-off
+
+Ended = Result | TryLater
+Timed = tuple[Ended, float]  # and how long it took, in seconds
+
+
+@dataclass(slots=True)
+class Workbench:
+    """One worker's workbench. Code has a lane of its own, so that no model ever holds it up."""
+
+    state: Path
+    overlay: OverlayFiles
+    asking: Asking
+    folders: RunFolders
+    time_limit: Callable[[str, float], float]
+    max_attempts: int
+    facts: Callable[[], Mapping[str, Any]]
+    code: Lane[Timed]
+    local: Lane[Timed]
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs that have not ended."""
+        return (*self.code.runs, *self.local.runs)
+
+    def away(self, model: str) -> str:
+        """Why a task for this model cannot start now, "" when it can."""
+        return self.asking.away(model) or ("" if self.local.room else "the model is busy with another task")
+
+    def start(
+        self, drop: Drop, task: Task, decision: Decision, claim: Claim, now: datetime,
+        work: Callable[[Workbench, Run], Ended], *, cancelled: bool = False,
+    ) -> None:  # fmt: skip
+        """Send a task into its lane: code and hand-offs run at once, the local model's tasks beside them."""
+        handler = HANDLERS.get(decision.type)
+        limit = task.timeout or self.time_limit(decision.type, handler.limit if handler else HANDOFF_LIMIT)
+        folder = self.folders.open(task.id, task.raw, now)
+        run = Run(drop, task, decision, claim, now, limit, folder, deadline=time.monotonic() + limit)
+        if cancelled:
+            run.cancelled.set()
+        self.folders.note(folder, f"attempt {claim.attempt}: {decision.reason}")
+        lane = self.local if decision.who is Who.LOCAL and task.problem is None and not cancelled else self.code
+        lane.start(run, lambda run: _timed(work, self, run))
+
+    def perform(self, run: Run) -> Result:
+        """What a task is: its handler, with the little of the world that it may see. Raises what it raises."""
+        task, decision = run.task, run.decision
+        if task.problem is not None:
+            return Result(Status.INVALID)
+        run.check()
+        if run.claim.attempt > self.max_attempts:
+            raise TaskOver(
+                f"it brought the worker down {self.max_attempts} times and was given up",
+                fix=f"look at the text, then: gofer retry {task.id}",
+            )
+        if decision.who is Who.LEAD:
+            return Result(Status.HANDED_OFF, handoff=decision.handoff_reason or HandoffReason.COMPLEX)
+        handler = HANDLERS.get(decision.type)
+        if handler is None:
+            raise Doubt(f"the type '{decision.type}' is not built yet", reason=HandoffReason.NEEDS)
+        if task.model == "none" and handler.tier is not Tier.TRIVIAL:
+            raise Refused("the task says model: none, and its type needs a model", fix="model: local, or another type")
+        params = handler.understand(task) if handler.understand else read_params(task, handler.params)
+        memory = self.state / "memory" / handler.name
+        memory.mkdir(parents=True, exist_ok=True)
+        context = Context(
+            task=task,
+            now=run.started,
+            files=self.overlay,
+            ask=self.asking.of(run),
+            facts=self.facts,
+            note=lambda line: self.folders.note(run.folder, line),
+            check=run.check,
+            memory=memory,
+            run_dir=run.folder,
+        )
+        result = handler.run(context, params)
+        self.overlay.propose(result.changes)
+        return result
+
+    def collect(self) -> list[tuple[Run, Timed]]:
+        """What has ended: all code that was started, and the model's tasks that are finished by now."""
+        return self.code.collect(_given_up, wait=True) + self.local.collect(_given_up, wait=False)
+
+    def log_defect(self, run: Run, error: BaseException) -> None:
+        """The whole traceback into the run's log."""
+        self.folders.note(run.folder, "".join(traceback.format_exception(error)))
+
+    def close(self) -> tuple[Run, ...]:
+        """Stop everything; returns the runs that had not ended, to be handed back."""
+        left = self.runs
+        for run in left:
+            run.cancelled.set()
+        for lane in (self.code, self.local):
+            lane.close()
+        return left
+
+
+def _timed(work: Callable[[Workbench, Run], Ended], bench: Workbench, run: Run) -> Timed:
+    began = time.monotonic()
+    return work(bench, run), time.monotonic() - began
+
+
+def _given_up(run: Run) -> Timed:
+    result = Result(
+        Status.FAILED,
+        findings=(f"the time limit of {run.limit:g} s passed, and the run did not end by itself",),
+        actions=(f"decide whether to retry: gofer retry {run.task.id}",),
+    )
+    return result, run.limit
