@@ -125,7 +125,8 @@ def test_an_alias_is_a_parameter_when_the_key_is_there_or_its_value_is_not_valid
 def test_with_known_types_an_alias_must_name_one_of_them() -> None:
     task = good("task: groceries\nhandler: file", types={"file"})
     assert (task.type, dict(task.params)) == ("file", {"task": "groceries"})
-    assert good("type: groceries", types={"file"}).type == "groceries"  # asked for by name: refused later, not guessed
+    problem = read("---\ntype: flie\n---\nDo it.\n", types={"file"}).problem  # asked for by name: refused, not guessed
+    assert problem is not None and problem.fix == "did you mean `type: file`?"
 
 
 def test_unfilled_template_placeholders_count_as_absent() -> None:
