@@ -17,13 +17,16 @@ from typing import Any, TypeVar
 
 from jsonschema import Draft202012Validator
 
-from agent import frontmatter
+from agent import frontmatter, worker
 from agent.config import state_dir
+from agent.journal import Record
+from agent.models.base import Model
 from agent.newvault import make_vault
 from agent.schema import schema
 
 T = TypeVar("T")
 
+# Short waits, so that tests are short.
 QUICK = "[watch]\nsettle_seconds = 0.4\nsettle_open_seconds = 0.05\nsettle_obsidian_seconds = 1.5\npoll_seconds = 0.1\n"
 
 
@@ -92,6 +95,7 @@ class House:
         done = subprocess.run(
             [sys.executable, "-m", "agent", *args],
             cwd=cwd or self.root, env={**self.env, **(env or {})}, input=given, capture_output=True, timeout=120,
+            check=False,
         )  # fmt: skip
         out, err = done.stdout.decode("utf-8"), done.stderr.decode("utf-8")
         assert "Traceback" not in err and "Traceback" not in out, err or out
@@ -107,6 +111,14 @@ class House:
 
     def once(self, code: int | None = 0) -> Any:
         return self.data("run", "--once", code=code)
+
+    def drain(self, model: Model | None = None) -> list[Record]:
+        """What `run --once` does, in this process; the outcomes in their order."""
+        records: list[Record] = []
+        worker.drain(
+            self.root, self.env, lambda: False, model=model, on_tick=lambda _, tick: records.extend(tick.published)
+        )
+        return records
 
     # -- what is there -------------------------------------------------------------------------------------------
 
@@ -158,13 +170,13 @@ class House:
     @contextmanager
     def worker(self, *args: str, wrap: tuple[str, ...] = ()) -> Iterator[Worker]:
         """A `gofer run` in a process of its own; ended in good order, and without a trace of trouble."""
-        worker = Worker(self, args, wrap)
+        running = Worker(self, args, wrap)
         try:
-            yield worker
+            yield running
         except BaseException:
-            worker.kill()
+            running.kill()
             raise
-        worker.end()
+        running.end()
 
 
 class Worker:
