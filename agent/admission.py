@@ -24,10 +24,10 @@ class Situation:
 
 def not_now(task: Task, decision: Decision, situation: Situation, now: datetime, *, committed: bool, told: bool) -> str:
     """The reason to wait, "" to start. A file that is no task "starts" once: that writes its report."""
-    if task.problem is not None:
-        return f"not a task: {task.problem.what}" if told else ""
     if task.status is Status.DRAFT:
         return "it is a draft: set status: open when it is ready"
+    if task.problem is not None:
+        return f"not a task: {task.problem.what}" if told else ""
     if task.not_before and task.not_before > now:
         return f"not before {utc(task.not_before)}"
     if reason := _dependency(task, situation):
@@ -55,6 +55,8 @@ def _dependency(task: Task, situation: Situation) -> str:
         status = situation.finished(name)
         if status is None:
             return f"waits for {name}"
+        if status is Status.HANDED_OFF:
+            return f"waits for {name}, which waits for the lead"
         if status is not Status.DONE:
             return f"waits for {name}, which ended {status}: it will not start by itself"
     return ""

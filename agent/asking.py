@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.config import Settings
+from agent.errors import Doubt
 from agent.models.base import Answer, Health, Model, Request
 from agent.runner import Run
 from agent.vault.prompts import system_prompt
@@ -105,7 +106,13 @@ class Asking:
             context=self.settings.model.context,
             timeout=min(left, self.settings.ollama.answer_seconds),
         )
-        return self.backend.ask(request, stop=lambda: run.cancelled.is_set() or time.monotonic() > run.deadline)
+        try:
+            answer = self.backend.ask(request, stop=lambda: run.cancelled.is_set() or time.monotonic() > run.deadline)
+        except Doubt as doubt:
+            run.spent.extend(doubt.usage)
+            raise
+        run.spent.append(answer.usage)
+        return answer
 
     def _prompt_file(self, name: str) -> str | None:
         try:

@@ -97,6 +97,7 @@ class Desk:
             settings.worker.offers, attempts, self.workbench.away, self.publisher.remove_left_over, only,
         )  # fmt: skip
         self.outlet = Outlet(self.worker, self.journal, self.intake, scribe, self.publisher, overlay, self.folders)
+        self.watching = ""  # why the inbox is polled, "" while file events come
         self._recover()
 
     def _recover(self) -> None:
@@ -170,6 +171,8 @@ class Desk:
                 ],
                 "waiting": {path: rest.reason for path, rest in self.intake.resting.items()},
                 "models": facts.models(self.asking.known()),
+                "trouble": self.intake.trouble,
+                "watching": self.watching,
                 "owed": len(self.journal.owed),
                 "stuck": self.outlet.stuck,
                 "quiet_beats": self.journal.quiet,

@@ -20,6 +20,8 @@ report can all show the same four facts.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class GoferError(Exception):
     """What happened, where (file, line or address), why, and what to do about it."""
@@ -97,8 +99,11 @@ class Refused(TaskOver):
 class Doubt(TaskOver):
     """It could not be understood or answered beyond doubt, so it goes one tier up.
 
-    `reason` is one of the hand-off reasons of `agent.vault.handoff`; `tried` says what was attempted.
+    `reason` is one of the hand-off reasons of `agent.vault.values`; `tried` says what was attempted, and `usage`
+    what that cost: a tuple of `agent.vault.values.Usage`.
     """
+
+    usage: tuple[Any, ...] = ()
 
     def __init__(
         self, what: str, *, reason: str = "unclassified", tried: str = "", where: str = "", why: str = ""

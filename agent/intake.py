@@ -10,12 +10,13 @@ from pathlib import Path
 
 from agent.admission import Situation, is_draft, not_now
 from agent.claims import Claim, LocalClaims
-from agent.errors import BadHeader
+from agent.errors import BadHeader, TryLater
 from agent.facts import stopped
 from agent.handlers import HANDLERS
 from agent.identity import identify
 from agent.inbox import Drop, Inbox, Look
 from agent.journal import Journal
+from agent.patience import Patience
 from agent.records import Scribe
 from agent.requests import Requests
 from agent.route.types import KNOWN_TYPES
@@ -26,6 +27,7 @@ from agent.vault.values import Decision, Problem, Status, Task, Who
 
 BATCH = 256  # tasks admitted in one travel of the road
 RECHECK = 10.0  # seconds until a task that waits for something outside is looked at again
+LOOK_SECONDS = 30.0  # for one look at the inbox: 20,000 files take less than one
 CANCEL = "cancel"
 
 
@@ -82,7 +84,9 @@ class Intake:
     more: bool = False  # there is more to admit right now
     outcomes: int = 0  # so many runs have ended: what waits for one of them is looked at again
     cancelled: frozenset[str] = frozenset()
+    trouble: str = ""  # why the inbox could not be looked at
     _running: tuple[Run, ...] = ()
+    _patience: Patience = field(default_factory=lambda: Patience("the inbox", LOOK_SECONDS))
     _begun: set[str] = field(default_factory=set)  # keys whose attempt is counted and not given back
 
     def admit(self, now: datetime, running: Sequence[Run]) -> Sequence[Drop]:
@@ -91,10 +95,11 @@ class Intake:
         clock = time.monotonic()
         self._running = tuple(running)
         self._cancel()
-        self.look = Look() if stopped(self.root) else self.inbox.look(clock, now.timestamp())
-        present = set(self.look.ready)
-        self.resting = {path: rest for path, rest in self.resting.items() if path in present}
-        drops = self._candidates(clock)
+        self.trouble = ""
+        try:
+            drops = self._patience.call(lambda: self._candidates(clock, now))
+        except TryLater as error:
+            self.trouble, drops = str(error), []
         suspects = [drop for drop in drops if self.journal.attempts.get(drop.key) and not self._rests(drop)]
         if suspects:
             innocent = [drop for drop in drops if drop not in suspects]
@@ -110,7 +115,11 @@ class Intake:
             if run.task.id in self.cancelled:
                 run.cancelled.set()
 
-    def _candidates(self, clock: float) -> list[Drop]:
+    def _candidates(self, clock: float, now: datetime) -> list[Drop]:
+        """Look and read. Both can hang on a bad disk, so nothing else of the worker's happens in here."""
+        self.look = Look() if stopped(self.root) else self.inbox.look(clock, now.timestamp())
+        present = set(self.look.ready)
+        self.resting = {path: rest for path, rest in self.resting.items() if path in present}
         busy = {run.drop.path for run in self._running} | {record.source for record in self.journal.owed.values()}
         drops = [drop for drop in self.look.refused if drop.key not in self.journal.told]
         self.more = False

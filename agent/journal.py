@@ -49,6 +49,12 @@ class Record:
     files: Mapping[str, str] = field(default_factory=dict)  # Gofer's own files, path → text
     changes: tuple[Change, ...] = ()
     ledger: str = ""  # one JSON line without its newline
+    about: str = ""  # the task whose outcome it is, when that is not the one that ran
+
+    @property
+    def subject(self) -> str:
+        """The id of the task whose outcome this is."""
+        return self.about or self.task
 
     def to_json(self) -> dict[str, Any]:
         changes = [

@@ -246,9 +246,9 @@ def _revision(raw: bytes) -> str:
 def _message(records: Sequence[Record]) -> str:
     """Ids and hashes only: a title in a commit message could carry trailers, `[skip ci]` or mentions (G39)."""
     first = records[0]
-    subject = f"gofer: {first.status} {first.task}" if len(records) == 1 else f"gofer: {len(records)} outcomes"
+    subject = f"gofer: {first.status} {first.subject}" if len(records) == 1 else f"gofer: {len(records)} outcomes"
     trailers = [
-        f"Gofer-Task: {r.task}\nGofer-Status: {r.status}\nGofer-Worker: {r.worker}\n"
+        f"Gofer-Task: {r.subject}\nGofer-Status: {r.status}\nGofer-Worker: {r.worker}\n"
         f"Gofer-Claim: {r.claim or 'none'}\nGofer-Attempt: {r.attempt}"
         for r in records
     ]

@@ -7,6 +7,7 @@ import os
 from collections import deque
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,7 +19,7 @@ from agent.handlers import HANDLERS
 from agent.inbox import Drop
 from agent.journal import Record
 from agent.text import derived_id, normal_form, revision, utc
-from agent.vault import handoff, layout, ledger, report
+from agent.vault import decisions, handoff, layout, ledger, report
 from agent.vault.values import Outcome, Problem, Role, Status, Task
 
 HEARTBEAT = "heartbeat"
@@ -43,7 +44,7 @@ def ran(record: Record) -> dict[str, Any]:
     """A published outcome as `run --once --json` shows it."""
     line = json.loads(record.ledger.splitlines()[-1]) if record.ledger else {}
     return {
-        "id": record.task,
+        "id": record.subject,
         "status": record.status,
         "tier": line.get("tier"),
         "type": line.get("type"),
@@ -71,29 +72,37 @@ class Scribe:
         """Every file of an outcome. `quiet` is how many checks had nothing to say since the last ledger line."""
         if outcome.status is Status.INVALID:
             return self._not_a_task(outcome, drop)
+        closing, ran_task, when = outcome.result.closes, outcome.task, outcome.finished
+        if closing:
+            outcome = replace(outcome, task=closing.task, decision=closing.route)
         outcome = self._settled(outcome)
-        task, when = outcome.task, outcome.finished
+        task = outcome.task
         report_text = report.render(outcome, self.gate, self.reports)
         where = self._enter(layout.memory_report_path(outcome.role, task.id, when, self._entries, self._taken))
         files = {layout.report_path(task.id): report_text, where: report_text}
+        place = self._enter(layout.finished_task_path(ran_task.id, when, self._entries))
+        files[place] = self._finished_task(ran_task, outcome, where)
         if outcome.status is Status.HANDED_OFF:
-            files[layout.handoff_path(task.id)] = handoff.render(outcome, self.gate, self.handoffs)
-        files[self._enter(layout.finished_task_path(task.id, when, self._entries))] = self._finished_task(
-            outcome, where
-        )
+            files[layout.handoff_path(task.id)] = handoff.render(outcome, self.gate, self.handoffs, task_file=place)
+        if closing:
+            files[closing.file or self._enter(layout.finished_task_path(task.id, when, self._entries))] = (
+                self._finished_task(task, outcome, where)
+            )
+            files[self._free(layout.decision_path(task.id, when))] = decisions.render(outcome, closing, self.gate)
         lines = [ledger.line(outcome, self.gate)]
         if quiet:
             lines.insert(0, self._quiet_line(quiet, when))
         return Record(
             key=drop.key,
-            task=task.id,
+            task=ran_task.id,
+            about=task.id if closing else "",
             status=str(outcome.status),
             worker=self.worker,
             claim=outcome.claim,
             attempt=outcome.attempt,
             finished=utc(when),
             source=drop.path,
-            revision=task.revision,
+            revision=ran_task.revision,
             files={path: self._clean(text) for path, text in files.items()},
             changes=outcome.result.changes,
             ledger="\n".join(lines),
@@ -126,18 +135,24 @@ class Scribe:
             files={report.invalid_path(task): self._clean(text)},
         )
 
-    def _finished_task(self, outcome: Outcome, where: str) -> str:
+    def _finished_task(self, task: Task, outcome: Outcome, where: str) -> str:
         additions = {
             "status": str(outcome.status),
             "report": f"[[{where.removesuffix('.md')}]]",
             "finished": utc(outcome.finished),
             "worker": self.worker,
-            "revision": outcome.task.revision,
+            "revision": task.revision,
         }
         try:
-            return frontmatter.amend(outcome.task.raw, additions)
+            return frontmatter.amend(task.raw, additions)
         except GoferError:  # a dead letter, which nothing may parse again
-            return frontmatter.dump(additions, outcome.task.raw)
+            return frontmatter.dump(additions, task.raw)
+
+    def _free(self, path: str) -> str:
+        """The path, or the next one of its kind when there is a file: a second decision of the day on one task."""
+        stem = path.removesuffix(".md")
+        paths = (path if number == 1 else f"{stem}-{number}.md" for number in count(1))
+        return next(free for free in paths if not (self.root / free).exists())
 
     def _quiet_line(self, count: int, when: datetime) -> str:
         """Checks that had nothing to say reach the ledger with the next line that is written anyway."""

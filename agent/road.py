@@ -43,14 +43,19 @@ def execute(workbench: Workbench, run: Run) -> Ended:
     except Doubt as doubt:
         tried = (doubt.tried,) if doubt.tried else ()
         return Result(
-            Status.HANDED_OFF, findings=(str(doubt),), handoff=HandoffReason(doubt.reason), tried=(*tried, str(doubt))
+            Status.HANDED_OFF,
+            findings=(str(doubt),),
+            handoff=HandoffReason(doubt.reason),
+            tried=(*tried, str(doubt)),
+            usage=tuple(run.spent),
         )
     except TimeUp as error:
         status = Status.CANCELLED if run.cancelled.is_set() else Status.FAILED
         retry = f"decide whether to retry: gofer retry {run.task.id}"
-        return Result(status, findings=(str(error),), actions=() if status is Status.CANCELLED else (retry,))
+        actions = () if status is Status.CANCELLED else (retry,)
+        return Result(status, findings=(str(error),), actions=actions, usage=tuple(run.spent))
     except GoferError as error:
-        return Result(Status.FAILED, findings=(str(error),))
+        return Result(Status.FAILED, findings=(str(error),), usage=tuple(run.spent))
     except Exception as error:
         workbench.log_defect(run, error)
         return Result(

@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 from agent.claims import Claim
 from agent.errors import TimeUp
 from agent.inbox import Drop
-from agent.vault.values import Decision, Task
+from agent.vault.values import Decision, Task, Usage
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -39,6 +39,7 @@ class Run:
     number: int = field(default_factory=lambda: next(_numbers))
     deadline: float = 0.0  # on the monotonic clock
     cancelled: threading.Event = field(default_factory=threading.Event)
+    spent: list[Usage] = field(default_factory=list)  # what its questions cost, whatever became of the answers
 
     def check(self) -> None:
         """Raise TimeUp when the run was cancelled or its time is over. Handlers call it in loops."""

@@ -98,12 +98,12 @@ class Survey:
         )
         reason = said or not_now(task, decision, situation, self.now, committed=False, told=True)
         state = Status.OPEN
-        if task.problem is not None:
+        if is_draft(task, reason):
+            state = Status.DRAFT
+        elif task.problem is not None:
             state = Status.INVALID
         elif running:
             state, reason = Status.RUNNING, ""
-        elif is_draft(task, reason):
-            state = Status.DRAFT
         elif reason:
             state = Status.WAITING
         return Item(
@@ -176,6 +176,8 @@ class Survey:
                 )
         if (stuck := str(self.board.get("stuck", ""))) and self.working:
             found.append(_problem(f"{self.board.get('owed', 0)} results wait to be committed", stuck, "gofer doctor"))
+        if (trouble := str(self.board.get("trouble", ""))) and self.working:
+            found.append(_problem(trouble, str(self.root / "inbox"), "gofer doctor"))
         if facts.disk(self.root)["free_bytes"] < FULL_DISK:
             found.append(_problem("the disk is nearly full", str(self.root), "make room"))
         for handed in facts.handoffs(self.root):

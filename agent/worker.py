@@ -42,6 +42,7 @@ def run(
         [desk.root / "inbox", desk.requests.folder], bell, events=events,
         poll=watch.poll_seconds, rescan=watch.rescan_seconds,
     )  # fmt: skip
+    desk.watching = watcher.trouble
     pruned = -PRUNE_EVERY
     try:
         while not stop():
@@ -50,6 +51,7 @@ def run(
             if tick.more:
                 continue
             watcher.look_again()
+            desk.watching = watcher.trouble
             if desk.idle and not tick.published:
                 desk.rest()
                 if time.monotonic() - pruned > PRUNE_EVERY:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from agent import frontmatter
 from agent.cli.screen import find_vault, json_option, print_json, vault_option
 from agent.desk import Desk
 from agent.errors import Busy, Usage
@@ -17,11 +16,9 @@ from agent.road import road
 from agent.survey import Survey
 from agent.text import normal_form
 from agent.vault.drops import put
-from agent.vault.finished import Archive
+from agent.vault.finished import Archive, as_dropped
 from agent.vault.layout import task_slug
 from agent.vault.task import read_task
-
-ADDED = ("status", "report", "finished", "worker", "revision")
 
 
 @click.command()
@@ -37,23 +34,13 @@ def retry(task: str, vault: Path | None, as_json: bool) -> None:
     if found is None:
         raise Usage(f"no finished task has the id '{task}'", fix="gofer list shows the ids; what waits needs no retry")
     raw = normal_form((root / found.path).read_bytes())
-    text = _as_dropped(raw)
+    text = as_dropped(raw)
     path = put(root, text, task_slug(task))
     _, name = archive.latest(read_task(text.encode(), path).id)
     if as_json:
         print_json({"id": name, "state": "open", "path": path})
     else:
         click.echo(f"{path} will run as {name}")
-
-
-def _as_dropped(text: str) -> str:
-    """The task file as the person dropped it: without what its outcome added, and open again."""
-    header = frontmatter.split(text).header
-    if header is None:
-        return text
-    kept = [line for line in header.splitlines() if line.partition(":")[0] not in ADDED]
-    body = text[text.index(header) + len(header) :].partition("---\n")[2]
-    return frontmatter.amend(f"---\n{chr(10).join(kept)}\n---\n{body}", {"status": "open"}) if kept else body
 
 
 @click.command()

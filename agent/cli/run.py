@@ -72,7 +72,7 @@ def _stop_on_signals() -> Stop:
 
 def _say(desk: Any, tick: Any) -> None:
     for record in tick.published:
-        click.echo(f"{datetime.now(UTC):%H:%M:%S} {record.status:12} {record.task}")
+        click.echo(f"{datetime.now(UTC):%H:%M:%S} {record.status:12} {record.subject}")
 
 
 def drain_and_tell(root: Path, stop: Stop, *, as_json: bool) -> int:

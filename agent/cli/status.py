@@ -62,6 +62,7 @@ def collect(root: Path) -> dict[str, Any]:
         "models": survey.models(),
         "problems": problems,
         "stopped": bool(facts.stopped(root)),
+        "watching": survey.board.get("watching", "") if survey.working else "",
         "quiet_beats": survey.board.get("quiet_beats", 0),
     }
 
@@ -72,6 +73,8 @@ def _show(root: Path, data: dict[str, Any]) -> None:
         click.echo(f"Worker   {worker['name']}: {worker['state']}" + (f", {worker['task']}" if worker["task"] else ""))
     if not data["workers"]:
         click.echo("Worker   none runs in this clone: gofer run")
+    if data["watching"]:
+        click.echo(f"Events   {data['watching']}")
     if data["stopped"]:
         click.echo("Stopped  the file STOP is there: nothing starts until it is gone")
     queue = ", ".join(f"{count} {word}" for word, count in data["queue"].items() if count)

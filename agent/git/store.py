@@ -1,9 +1,9 @@
 """Writing commits: a private bare repository whose long-lived `fast-import` builds them in one synced pack each.
 
-The vault lends its objects to the private repository (alternates); the finished packs are linked into the
-vault before any ref names them. So the vault is complete by itself at every moment, no half-written object
-can ever be in it, and fast-import's `.keep` and crash files stay out of it. One pack a commit would slow git
-down, so packs are merged geometrically in quiet moments.
+The vault lends its objects to the writer (as alternates, in its environment alone: `git repack --geometric` cannot
+do with them before git 2.41); the finished packs are linked into the vault before any ref names them. So the vault
+is complete by itself at every moment, no half-written object can ever be in it, and fast-import's `.keep` and crash
+files stay out of it. One pack a commit would slow git down, so packs are merged geometrically in quiet moments.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from agent.errors import TryLater
-from agent.git.command import Git, close_pipes, kill_group
+from agent.git.command import Git, GitError, close_pipes, kill_group
 from agent.git.repository import Repository
 
 IDENTITY = "Gofer <gofer@localhost>"
@@ -29,9 +29,11 @@ class Store:
 
     def __init__(self, repository: Repository, folder: Path) -> None:
         self.repository, self.folder = repository, folder
+        self.sign = repository.config("gofer.sign") == "true"  # in .git/config: the machine's own word
         self._packs = folder / "objects" / "pack"
         self._writer: subprocess.Popen[bytes] | None = None
         self._linked: set[str] = set()
+        self._unmerged = 0  # packs that a failed merge left: the next try comes when there are more
 
     def commit(self, parent: str | None, message: str, when: int, files: Mapping[str, bytes | None]) -> str:
         """Build a commit on `parent` (None: the first) that sets each path to its bytes or removes it (None).
@@ -39,7 +41,7 @@ class Store:
         Returns its object id; every object is in the vault, durably, when this returns. No ref moves.
         `when` is seconds since 1970. Raises TryLater when git cannot write (the disk, as a rule).
         """
-        if len(self._linked) >= MERGE_NOW:
+        if len(self._linked) - self._unmerged >= MERGE_NOW:
             self.merge_packs()
         lines = [
             b"commit refs/heads/build\nmark :1\n",
@@ -56,7 +58,18 @@ class Store:
         reset = b"" if parent else b"reset refs/heads/build\n\n"
         said = self._say(reset + b"".join(lines) + b"\nget-mark :1\ncheckpoint\nprogress built\n")
         self._link_packs()
-        return said
+        return self._signed(said, parent, message, when) if self.sign else said
+
+    def _signed(self, commit: str, parent: str | None, message: str, when: int) -> str:
+        """The same commit with a signature, by the key and the program of the person's own git configuration."""
+        name, _, address = IDENTITY.rstrip(">").partition(" <")
+        who = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in (
+            ("NAME", name), ("EMAIL", address), ("DATE", f"{when} +0000"))}  # fmt: skip
+        parents = ("-p", parent) if parent else ()
+        done = self.repository.git.run(
+            "commit-tree", "-S", *parents, f"{commit}^{{tree}}", stdin=message.encode(), env=who
+        )
+        return done.text
 
     def _say(self, command: bytes) -> str:
         writer = self._writer or self._start()
@@ -79,8 +92,11 @@ class Store:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._prepare()
-        git = Git(self.folder, self.folder)
-        self._writer = git.start("fast-import", "--quiet", "--force", "--date-format=raw")
+        quoted = str(self.repository.objects).replace("\\", "\\\\").replace('"', '\\"')
+        self._writer = Git(self.folder, self.folder).start(
+            "fast-import", "--quiet", "--force", "--date-format=raw",
+            env={"GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{quoted}"'},
+        )  # fmt: skip
         return self._writer
 
     def _prepare(self) -> None:
@@ -93,9 +109,6 @@ class Store:
                 "init", "--quiet", "--bare", f"--object-format={self.repository.object_format}", "--template=",
                 str(self.folder),
             )  # fmt: skip
-        alternates = self.folder / "objects" / "info" / "alternates"
-        alternates.parent.mkdir(parents=True, exist_ok=True)
-        alternates.write_text(f"{self.repository.objects}\n", "utf-8")
         for old in self.folder.glob("fast_import_crash_*"):
             old.unlink(missing_ok=True)
         for old in [*self._packs.glob("*.keep"), *self._packs.glob("tmp_*")]:
@@ -127,17 +140,23 @@ class Store:
                     _link_or_copy(part, self._vault_packs / part.name)
 
     def wants_merging(self) -> bool:
-        return len(self._linked) >= MERGE_AT
+        return len(self._linked) - self._unmerged >= MERGE_AT
 
     def merge_packs(self) -> None:
-        """Merge this store's packs geometrically, so that their number stays logarithmic; nothing may be under way."""
+        """Merge this store's packs geometrically, so that their number stays logarithmic; nothing may be under way.
+        When git cannot (the disk is full) they stay as they are."""
         self.close()
         before = set(self._linked)
         for name in before:
             if not (self._vault_packs / f"{name}.pack").exists():  # the person's gc has taken it over
                 for part in self._packs.glob(f"{name}.*"):
                     part.unlink(missing_ok=True)
-        Git(self.folder, self.folder).run("repack", "--geometric=2", "-d", "-l", "-q", "-n", deadline=300)
+        try:
+            Git(self.folder, self.folder).run("repack", "--geometric=2", "-d", "-l", "-q", "-n", deadline=300)
+        except (GitError, TryLater):
+            self._unmerged = len(self._linked)
+            return
+        self._unmerged = 0
         self._link_packs()
         now = {p.stem for p in self._packs.glob("*.pack")}
         for name in before - now:

@@ -70,11 +70,11 @@ def gated(attempt: Callable[[Request], Reply], request: Request) -> Answer:
         return verdict
     again = _changed(asked, verdict)
     if again is None:
-        raise _doubt(request, [verdict])
+        raise _doubt(request, [verdict], [first])
     second = attempt(again)
     final = _judge(second, again)
     if isinstance(final, _Flaw):
-        raise _doubt(request, [verdict, final])
+        raise _doubt(request, [verdict, final], [first, second])
     both = replace(
         final.usage,
         input_tokens=first.input_tokens + second.input_tokens,
@@ -144,10 +144,13 @@ def _judge(reply: Reply, request: Request) -> Answer | _Flaw:
         except (ValueError, RecursionError) as error:
             what = str(error)[:200] or "it is nested too deeply"
             return _Flaw(f"the answer is not of the form asked for: {what}", f"An earlier answer was wrong: {what}.")
-    usage = Usage(
+    return Answer(text, _usage(reply), data, reply.notes)
+
+
+def _usage(reply: Reply) -> Usage:
+    return Usage(
         reply.model, reply.provider, reply.digest, reply.input_tokens, reply.output_tokens, thinking=reply.thinking
     )
-    return Answer(text, usage, data, reply.notes)
 
 
 def _no_constant(name: str) -> None:
@@ -184,7 +187,11 @@ def _changed(request: Request, flaw: _Flaw) -> Request | None:
     return again
 
 
-def _doubt(request: Request, flaws: list[_Flaw]) -> Doubt:
+def _doubt(request: Request, flaws: list[_Flaw], replies: list[Reply]) -> Doubt:
     times = "once" if len(flaws) == 1 else "twice"
     tried = f"{request.model} was asked {times}: " + "; then ".join(flaw.what for flaw in flaws)
-    return Doubt("no answer of the local model could be used", reason=flaws[-1].reason, tried=tried, why=flaws[-1].what)
+    doubt = Doubt(
+        "no answer of the local model could be used", reason=flaws[-1].reason, tried=tried, why=flaws[-1].what
+    )
+    doubt.usage = tuple(_usage(reply) for reply in replies)  # refused answers cost tokens too
+    return doubt

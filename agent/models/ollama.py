@@ -69,7 +69,7 @@ class Ollama:
             names = tuple(one.name for one in pulled)
             self._pick(pulled, model)
         except GoferError as error:
-            return Health(False, self.provider, str(error), error.fix, names)
+            return Health(False, self.provider, _said(error), error.fix, names)
         return Health(True, self.provider, f"{model} is ready at {self.host}", models=names)
 
     def _attempt(self, line: Line, request: Request, stop: Stop) -> Reply:
@@ -205,6 +205,13 @@ class Ollama:
         if said.status == 400 and request:
             return Doubt("the model server refused the question", reason="failed", tried=f"{name}: {words}", why=words)
         return ModelAway("the model server is busy or failing", where=self.host, why=f"HTTP {said.status}: {words}")
+
+
+def _said(error: GoferError) -> str:
+    """What is wrong without the remedy, which health tells apart from it."""
+    return ", ".join(
+        part for part in (f"{error.what} at {error.where}" if error.where else error.what, error.why) if part
+    )
 
 
 def _levels(thinking: str) -> tuple[bool | str, ...]:

@@ -65,7 +65,7 @@ class Term:
             return (opening,) if opening_sentence == number and opening >= start else ()
         sentence = request.sentences[number]
         if self.prefix.endswith("+"):
-            return (place for place in range(start, len(sentence)) if sentence[place].clause)
+            return (place for place in range(start, len(sentence)) if sentence[place].order)
         return range(start, len(sentence))
 
     def end(self, sentence: Sequence[Word], place: int) -> int:
@@ -159,7 +159,7 @@ def index_keys(request: Request) -> set[str]:
     for sentence in request.sentences:
         for word in sentence:
             keys.update(_word_keys(word, ""))
-            if word.clause:
+            if word.order:
                 keys.update(_word_keys(word, "+"))
     number, place = request.opening
     if number >= 0:

@@ -7,6 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+POSSIBLE, LIKELY, SURE = (
+    1,
+    2,
+    3,
+)  # behind "to" or "please"; behind a comma or "and"; begins a sentence or follows "then"
+
 HEAD, TAIL = 1500, 500  # characters looked at: people give their orders first or last, material lies between
 
 PATH, CODE, URL, TEXT, NUMBER = "PATH", "CODE", "URL", "TEXT", "NUMBER"
@@ -15,8 +21,8 @@ _LEXEME = re.compile(
     r"""(?P<url>https?://[^\s<>"'`)\]]+)
       | (?P<quote>"[^"\n]{0,300}" | “[^”\n]{0,300}” | „[^“”\n]{0,300}[“”] | «[^»\n]{0,300}» | `[^`\n]{0,300}`)
       | (?P<chunk>[^\s"“”„«»`,;:!?()\[\]{}<>|–—]+)
-      | (?P<stop>\n[ \t]*\n | [!?])
-      | (?P<pause>[,;(–—\n|])
+      | (?P<stop>\n[ \t]*\n | [!?;])
+      | (?P<pause>[,(–—\n|])
       | (?P<colon>:)""",
     re.VERBOSE,
 )
@@ -36,7 +42,7 @@ _NOT_SUFFIX = frozenset({"e.g", "i.e", "a.m", "p.m", "z.b", "u.s"})
 # Words that may stand before the verb that matters: "Hi Gofer, could you please just …", "I want you to …".
 _POLITE = _words(
     """please pls plz kindly can could would will you hey hi hello dear good morning gofer just quickly quick now ok
-    okay i i'd we need want like to help me us and also then first next finally today"""
+    okay i i'd we need want like to help me us and also then first next finally today short brief briefly"""
 )
 # After these a new clause may begin, so the next word may be an order.
 _OPENERS = _POLITE | _words(
@@ -48,7 +54,25 @@ _CONTEXT = _words(
     """the a an this these that those our my your his her its their it he she they there here since as because
     yesterday thanks thank fyi note"""
 )
+_ARTICLES = _words("the a an")
 _JOINING = _words("and then also plus afterwards before after while or but")
+_SURELY = _words("then afterwards")  # what follows is an order
+_PERHAPS = _words("and also plus but or")  # what follows is an order or one more thing
+# Words that are never an order by themselves.
+FUNCTION_WORDS = _words(
+    """the a an this these that those our my your his her its their it he she they i we you me us him them there here
+    of in on at for from to with by about as into onto under over since than per via until till between without within
+    before after during against towards through along out up down off like is are was were be been being has have had
+    do does did am can could will would may might must and or but also plus then so if when while where whether how
+    what which who whom whose not no yes ok please pls thanks thank cheers now today tomorrow yesterday tonight right
+    all any each every both some only just even still already too again ever most more less least few many much
+    one two three four five six seven eight nine ten twice once first last next other another same such
+    because although unless else instead currently monday tuesday wednesday thursday friday saturday sunday"""
+)
+THINGS = _words(
+    """the a an this these that those our my your his her its their it them him me us all any each every both some
+    whatever everything anything something one two three four five everyone everybody there"""
+)
 
 
 class Word(NamedTuple):
@@ -56,7 +80,7 @@ class Word(NamedTuple):
 
     text: str
     kind: str = ""
-    clause: bool = False  # stands where an order would: it begins a sentence or follows a comma, "and", "to" …
+    order: int = 0  # how surely an order stands here: SURE, LIKELY, POSSIBLE, or 0 for not at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +142,12 @@ class _Reader:
         self.headings: set[int] = set()
         self.pauses = 0
         self._words: list[Word] = []
-        self._clause = True
+        self._sentence = SURE  # what begins a sentence of the first paragraph is an order; later ones may be material
+        self._order = SURE
+        self._paused = False
 
     def take(self, paragraph: str, heading: bool) -> None:
+        """One paragraph. The first that is no heading is the person's; later ones may be material."""
         for match in _LEXEME.finditer(paragraph):
             kind, piece = match.lastgroup, match.group()
             if kind == "chunk":
@@ -131,12 +158,17 @@ class _Reader:
                 self._add(piece, URL)
             elif kind == "stop":
                 self._end()
+            elif kind == "pause":
+                self._pause()
             else:
-                self._clause = True
-                self.pauses += kind == "pause"
+                if self._words:  # "Anna: …" is a speaker or a label
+                    self._words[-1] = self._words[-1]._replace(order=min(self._words[-1].order, POSSIBLE))
+                self._order = max(self._order, LIKELY)
         if heading and self._words:
             self.headings.add(len(self.sentences))
         self._end()
+        if not heading and self.sentences:
+            self._sentence = self._order = LIKELY
 
     def finish(self) -> tuple[tuple[Word, ...], ...]:
         return tuple(self.sentences)
@@ -144,19 +176,32 @@ class _Reader:
     def _end(self) -> None:
         if self._words:
             self.sentences.append(tuple(self._words))
-        self._words, self._clause = [], True
+        self._words, self._order, self._paused = [], self._sentence, False
+
+    def _pause(self) -> None:
+        self._order, self._paused = max(self._order, LIKELY), True
 
     def _add(self, text: str, kind: str = "") -> None:
-        self._words.append(Word(text, kind, self._clause))
-        self._clause = text in _OPENERS
+        self.pauses += self._paused and text not in _POLITE
+        self._words.append(Word(text, kind, self._order))
+        self._paused = False
+        if text in _SURELY:
+            self._order = SURE
+        elif text in _PERHAPS:
+            self._order = max(LIKELY, self._order)
+        elif text in _OPENERS:
+            self._order = max(POSSIBLE, self._order)
+        else:
+            self._order = 0
 
     def _quote(self, inner: str) -> None:
+        self._paused = False
         if " " in inner or not inner:
             self._words.append(Word("", TEXT))
         else:
             kind = _path_kind(inner)
             self._words.append(Word(_base(inner) if kind else inner, kind or TEXT))
-        self._clause = False
+        self._order = 0
 
     def _chunk(self, chunk: str) -> None:
         body = chunk.rstrip(".'_")
@@ -165,15 +210,14 @@ class _Reader:
             self._add(_base(body), kind)
         elif "/" in body:  # "pass/fail", but also "repos/site": read as words and as a path
             for part in filter(None, body.split("/")):
-                self._clause = self._clause or bool(self._words)
+                self._order = self._order or (POSSIBLE if self._words else 0)
                 self._add(part, PATH)
         else:
             body = body.strip("*_'~-+=#").removesuffix("'s")
             if body:
                 self._add(body, NUMBER if body[0].isdigit() or body[0] in "$€£" else "")
             elif chunk.strip(".") and self._words:
-                self._clause = True
-                self.pauses += 1
+                self._pause()
         if chunk.endswith("."):
             self._end()
 
@@ -198,7 +242,8 @@ def _opening(sentences: tuple[tuple[Word, ...], ...], headings: set[int]) -> tup
             if word.text in _POLITE and not word.kind:
                 continue
             if first == (-1, -1):
-                first = (number, place)
+                behind_article = word.text in _ARTICLES and place + 1 < len(sentence)
+                first = (number, place + behind_article)
             if number in headings or word.text in _CONTEXT:
                 break
             return number, place

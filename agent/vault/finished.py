@@ -13,6 +13,7 @@ from agent.text import parse_utc, slug
 from agent.vault.values import Status
 
 FOLDER = "memory/tasks"
+ADDED = ("status", "report", "finished", "worker", "revision")  # keys that an outcome adds to a task's front matter
 _DERIVED_TAIL = 9  # "-" and eight hex digits
 _HEAD = 16_384  # bytes read for a header
 
@@ -97,3 +98,13 @@ class Archive:
         except (GoferError, ValueError):
             pass  # a person's edit of an old file: it still counts as finished
         return Finished(task, path, status, revision, finished, written_ns)
+
+
+def as_dropped(text: str) -> str:
+    """The task file as the person dropped it: without what its outcome added, and open again."""
+    header = frontmatter.split(text).header
+    if header is None:
+        return text
+    kept = [line for line in header.splitlines() if line.partition(":")[0] not in ADDED]
+    body = text[text.index(header) + len(header) :].partition("---\n")[2]
+    return frontmatter.amend(f"---\n{chr(10).join(kept)}\n---\n{body}", {"status": "open"}) if kept else body

@@ -68,7 +68,7 @@ def render(outcome: Outcome, gate: OutputGate, settings: HandoffSettings, *, tas
         f"## Context\n{_context(outcome, gate, task_file)}\n\n"
         f"## How to answer\n{_how_to_answer(task.id)}\n"
     )
-    head = frontmatter.dump(_header(outcome, gate, settings), before)
+    head = frontmatter.dump(_header(outcome, gate, settings, task_file), before)
     room = LIMIT - MARGIN - len(head.encode()) - len(after.encode())
     return head + _goal(outcome, gate, task_file, room) + after
 
@@ -113,7 +113,7 @@ _TYPES: Mapping[str, Callable[[str], Any]] = {
 }
 
 
-def _header(outcome: Outcome, gate: OutputGate, settings: HandoffSettings) -> dict[str, Any]:
+def _header(outcome: Outcome, gate: OutputGate, settings: HandoffSettings, task_file: str) -> dict[str, Any]:
     task, created = outcome.task, outcome.finished
     named = task.model not in ("auto", "none", "local", "lead")
     return {
@@ -132,6 +132,9 @@ def _header(outcome: Outcome, gate: OutputGate, settings: HandoffSettings) -> di
         "model_hint": gate.value(task.model, 100) if named else "auto",
         "thinking": gate.value(task.thinking, 20),
         "answer": answer_path(task.id),
+        "task_type": gate.value(outcome.decision.type, 80),
+        "task_file": task_file,
+        "source": gate.value(task.path, ITEM_LIMIT),
     }
 
 

@@ -44,14 +44,16 @@ class Account:
     output_tokens: int
     cost_usd: float | None
     baseline_usd: float | None
+    estimated: bool
 
 
 def account(outcome: Outcome, baseline: Baseline | None = None) -> Account:
-    """Add up the model calls of a run. Code and local models cost 0; any other price is unknown here."""
+    """Add up the model calls of a run. Code and local models cost 0, others what was stated; else it is unknown."""
     calls = outcome.result.usage
     last = calls[-1] if calls else None
     tokens_in, tokens_out = sum(call.input_tokens for call in calls), sum(call.output_tokens for call in calls)
-    known = all(call.provider in LOCAL_PROVIDERS for call in calls)
+    costs = [0.0 if call.provider in LOCAL_PROVIDERS else call.cost_usd for call in calls]
+    known = [cost for cost in costs if cost is not None]
     compared = (tokens_in * baseline.input_usd + tokens_out * baseline.output_usd) / 1e6 if baseline and calls else None
     return Account(
         model=last.model if last else "none",
@@ -60,8 +62,9 @@ def account(outcome: Outcome, baseline: Baseline | None = None) -> Account:
         thinking=last.thinking if last else outcome.task.thinking,
         input_tokens=tokens_in,
         output_tokens=tokens_out,
-        cost_usd=0.0 if known else None,
+        cost_usd=sum(known, 0.0) if len(known) == len(costs) else None,
         baseline_usd=compared,
+        estimated=any(call.estimated for call in calls),
     )
 
 
@@ -83,7 +86,7 @@ def line(outcome: Outcome, gate: OutputGate, baseline: Baseline | None = None) -
         "thinking": gate.value(spent.thinking, 20),
         "input_tokens": spent.input_tokens,
         "output_tokens": spent.output_tokens,
-        "estimated": False,
+        "estimated": spent.estimated,
         "cost_usd": spent.cost_usd,
         "baseline_model": baseline.model if baseline else None,
         "baseline_usd": spent.baseline_usd,

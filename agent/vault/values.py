@@ -171,6 +171,8 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
     thinking: str = "off"
+    cost_usd: float | None = None  # where it is stated with the answer; None: as the provider's prices say
+    estimated: bool = False  # nobody stated the counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,19 @@ class Section:
 
     title: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The end of an earlier task that was handed off. Report, ledger line and decision of a run that closes one are
+    about that task, under its id."""
+
+    task: Task  # as it was dropped; `raw` is its finished file as it is now
+    route: Decision
+    file: str  # the finished file, "" when there is none
+    decision: str  # answered or expired
+    by: str  # who decided
+    text: str  # the answer, or the reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +212,7 @@ class Result:
     quiet: bool = False  # a scheduled check with nothing to say: no report, no commit
     handoff: HandoffReason | None = None  # set when the task goes to the lead, with status handed-off
     tried: tuple[str, ...] = ()  # what was tried before, for the hand-off
+    closes: Closing | None = None  # the run ends another task, and this is that one's result
 
 
 @dataclass(frozen=True, slots=True)
