@@ -121,7 +121,8 @@ class Intake:
         present = set(self.look.ready)
         self.resting = {path: rest for path, rest in self.resting.items() if path in present}
         busy = {run.drop.path for run in self._running} | {record.source for record in self.journal.owed.values()}
-        drops = [drop for drop in self.look.refused if drop.key not in self.journal.told]
+        known = self.journal.told | self.journal.owed.keys()  # reported, or about to be
+        drops = [drop for drop in self.look.refused if drop.key not in known]
         self.more = False
         for path in self.look.ready:
             if path in busy or self._still_rests(path, clock) or (self.only and path != self.only):
@@ -129,7 +130,8 @@ class Intake:
             if len(drops) >= BATCH:
                 self.more = True
                 break
-            if drop := self.inbox.take(path, clock):
+            drop = self.inbox.take(path, clock)
+            if drop and drop.key not in self.journal.owed:
                 drops.append(drop)
         return drops
 
