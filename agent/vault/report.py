@@ -154,7 +154,7 @@ def _header(outcome: Outcome, gate: OutputGate, settings: ReportSettings) -> dic
         "route": gate.value(decision.reason, 300),
         "worker": gate.value(outcome.worker, 80),
         "model": gate.value(spent.model, 200),
-        "model_digest": gate.value(spent.digest, 80) or None,
+        "model_digest": gate.value(spent.digest.removeprefix("sha256:")[:12], 80) or None,
         "thinking": gate.value(spent.thinking, 20),
         "input_tokens": spent.input_tokens,
         "output_tokens": spent.output_tokens,
