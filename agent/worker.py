@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from schedule import Scheduler
+
 from agent.desk import Desk, Tick
 from agent.errors import TryLater
 from agent.models.base import Model
 from agent.road import road
 from agent.watch import Bell, Watcher
-
-PRUNE_EVERY = 3600.0  # seconds between clean-ups of the state folder
 
 Now = Callable[[], datetime]
 OnTick = Callable[[Desk, Tick], None]
@@ -43,7 +43,9 @@ def run(
         poll=watch.poll_seconds, rescan=watch.rescan_seconds,
     )  # fmt: skip
     desk.watching = watcher.trouble
-    pruned = -PRUNE_EVERY
+    chores = Scheduler()
+    chores.every().hour.do(lambda: desk.prune(now()))
+    chores.run_all()
     try:
         while not stop():
             tick = _travel(desk, now())
@@ -54,9 +56,7 @@ def run(
             desk.watching = watcher.trouble
             if desk.idle and not tick.published:
                 desk.rest()
-                if time.monotonic() - pruned > PRUNE_EVERY:
-                    desk.prune(now())
-                    pruned = time.monotonic()
+                chores.run_pending()
             bell.wait(_pause(tick, watcher.interval))
     finally:
         watcher.close()
