@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agent.handlers import ask, file, heartbeat, status, summarize
+from agent.handlers import answer, ask, file, heartbeat, status, summarize
 from agent.handlers.base import Handler
 
 HANDLERS: Mapping[str, Handler] = {
+    "answer": answer.ANSWER,
     "ask": ask.HANDLER,
+    "claim-handoff": answer.CLAIM,
     "file": file.HANDLER,
     "heartbeat": heartbeat.HANDLER,
     "status": status.HANDLER,

@@ -26,13 +26,15 @@ def decide(
     `aliases` are the person's names for models; one that stands for `none`, `local` or `lead` acts as that.
     A lead's work always has the type `handoff`, and only that has a `handoff_reason`.
     """
+    if task.type in CONTROL_TYPES:  # their `model` and `tier` tell of work that is done already
+        return _code(task.type, f"the task says type: {task.type}")
     model = aliases[task.model] if aliases.get(task.model) in ("none", "local", "lead") else task.model
     if model == "lead":
         return _lead(HandoffReason.ASKED, "the task asks for the lead (model: lead)")
     if model == "auto" and task.tier == "complex":
         return _lead(HandoffReason.COMPLEX, "the task says tier: complex")
     if task.type == "auto":
-        return _by_matrix(task, model, _first_match(task, matrix, handlers))
+        return _by_matrix(task, model, *_first_match(task, matrix, handlers))
     return _by_type(task, model, handlers)
 
 
@@ -40,7 +42,7 @@ def _by_type(task: Task, model: str, handlers: Mapping[str, Handler]) -> Decisio
     """The task names its type: that type in its own tier, by whom the task says."""
     said = f"the task says type: {task.type}"
     handler = handlers.get(task.type)
-    tier = TYPES.get(task.type) or CONTROL_TYPES.get(task.type) or (handler.tier if handler else None)
+    tier = TYPES.get(task.type) or (handler.tier if handler else None)
     if task.type == HANDOFF and model == "auto":
         return _lead(HandoffReason.ASKED, said)
     if tier is None and model == "auto":
@@ -54,12 +56,12 @@ def _by_type(task: Task, model: str, handlers: Mapping[str, Handler]) -> Decisio
     return _local(task.type, model, said)
 
 
-def _by_matrix(task: Task, model: str, match: Match | None) -> Decision:
+def _by_matrix(task: Task, model: str, match: Match | None, doubt: str) -> Decision:
     """The task leaves the type open: what the first matching row says, within what the task allows."""
     if match is None:
         if task.tier == Tier.STANDARD or model != "auto":
-            return _forced(model, f"no row matches, and the task says {_wish(task)}")
-        return _lead(HandoffReason.UNCLASSIFIED, "no row of delegation.md matches, and unsure means complex")
+            return _forced(model, f"{doubt}, and the task says {_wish(task)}")
+        return _lead(HandoffReason.UNCLASSIFIED, f"{doubt}, and unsure means complex")
     row = match.row
     said = f"delegation.md row {row.number} '{match.words}'"
     if model == "auto" and task.tier == Tier.COMPLEX:
@@ -76,10 +78,15 @@ def _by_matrix(task: Task, model: str, match: Match | None) -> Decision:
     return _lead(HandoffReason.COMPLEX, said)
 
 
-def _first_match(task: Task, matrix: Matrix, handlers: Mapping[str, Handler]) -> Match | None:
-    """The first row whose words fit and whose type can read the request beyond doubt."""
+def _first_match(task: Task, matrix: Matrix, handlers: Mapping[str, Handler]) -> tuple[Match | None, str]:
+    """The first row whose words fit and whose type can read the request beyond doubt; or None, and why."""
     request = read_request(task.title, task.text)
-    return next((match for match in matrix.matches(request) if _reads(handlers.get(match.row.type), task)), None)
+    match = next((match for match in matrix.matches(request) if _reads(handlers.get(match.row.type), task)), None)
+    if match is None:
+        return None, "no row of delegation.md matches"
+    if match.row.who is not Who.LEAD and (stranger := matrix.stranger(request)):
+        return None, f"the further order '{stranger}' is none that delegation.md lists"
+    return match, ""
 
 
 def _reads(handler: Handler | None, task: Task) -> bool:

@@ -45,6 +45,9 @@ def test_the_front_matter_has_the_keys_of_the_format_in_their_order() -> None:
         "model_hint",
         "thinking",
         "answer",
+        "task_type",
+        "task_file",
+        "source",
     ]
     assert (values["type"], values["handoff_version"], values["status"], values["reason"]) == (
         "handoff", "1", "open", "complex",
