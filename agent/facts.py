@@ -10,9 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent.errors import GoferError
+from agent.errors import GoferError, PersonMustAct
 from agent.models.base import Health
 from agent.vault import handoff, ledger
+from agent.vault.finished import Archive
 from agent.vault.values import Status
 
 RECENT = 20  # ledger lines
@@ -22,8 +23,25 @@ def recent_runs(root: Path, count: int = RECENT) -> list[dict[str, Any]]:
     """The newest ledger lines of all workers, newest first."""
     folder = root / ledger.FOLDER
     segments = sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns, reverse=True)[:4]
-    lines = [line for line in ledger.read(segments) if "task" in line]
+    lines = [line for path in segments for line in _lines(path)]
     return sorted(lines, key=lambda line: str(line.get("finished", "")), reverse=True)[:count]
+
+
+def _lines(segment: Path) -> list[dict[str, Any]]:
+    """The runs of one segment; none of a segment that is damaged, which doctor names."""
+    try:
+        return [line for line in ledger.read([segment]) if "task" in line]
+    except (PersonMustAct, OSError):
+        return []
+
+
+def outcome_of(root: Path, archive: Archive, name: str) -> Status | None:
+    """What became of a task that somebody calls by its id, its file name or its title; None while it has not ended."""
+    if found := archive.resolve(name):
+        return found.status or Status.UNKNOWN
+    wanted = name.strip().casefold()
+    titled = (line for line in recent_runs(root, 10_000) if str(line.get("title", "")).strip().casefold() == wanted)
+    return next((Status(line["status"]) for line in titled), None)
 
 
 def handoffs(root: Path) -> list[dict[str, Any]]:

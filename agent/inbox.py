@@ -14,15 +14,18 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from agent.vault.names import looks_like_task_name
 from agent.vault.task import MAX_BYTES
 
+NEAR = 86_400.0  # seconds before the day it is due, from which a task is served a rank earlier
 _HEADER = 4096  # bytes looked at for a hint of status and priority
 _OPEN = re.compile(rb"^(?:status|state)[ \t]*:[ \t]*[\"']?open\b|^ready[ \t]*:[ \t]*[\"']?(?:true|yes)\b", re.M | re.I)
 _URGENT = re.compile(rb"^priority[ \t]*:[ \t]*[\"']?(critical|urgent|p0|high|p1|low|p3)\b", re.M | re.I)
+_DUE = re.compile(rb"^(?:due|due_date)[ \t]*:[ \t]*[\"']?(\d{4}-\d\d-\d\d)", re.M | re.I)
 _RANK = {b"critical": 0, b"urgent": 0, b"p0": 0, b"high": 1, b"p1": 1, b"low": 3, b"p3": 3}
 
 Signature = tuple[int, int, int, int]  # device, inode, size, change time in ns
@@ -145,6 +148,8 @@ class Inbox:
         marked = head.startswith((b"---", b"\xef\xbb\xbf---")) and _OPEN.search(head)
         urgent = _URGENT.search(head)
         rank = _RANK[urgent[1].lower()] if urgent else 2
+        if (due := _DUE.search(head)) and due[1].decode() <= f"{datetime.fromtimestamp(wall + NEAR, UTC):%Y-%m-%d}":
+            rank = max(0, rank - 1)
         committed = not marked and self.committed(path, raw)
         needs = self.settle_open if marked else self.settle
         quiet_for = wall - max(info.st_mtime, info.st_ctime)

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from agent.admission import Situation, is_draft, not_now
 from agent.claims import Claim, LocalClaims
 from agent.errors import BadHeader, TryLater
-from agent.facts import stopped
+from agent.facts import outcome_of, stopped
 from agent.handlers import HANDLERS
 from agent.identity import identify
 from agent.inbox import Drop, Inbox, Look
@@ -175,13 +176,9 @@ class Intake:
         if task.id in self.cancelled and task.problem is None:
             return ""
         obsidian = (self.root / ".obsidian").is_dir()
-        situation = Situation(HANDLERS, self.offers, obsidian, self._finished, self.away)
+        situation = Situation(HANDLERS, self.offers, obsidian, partial(outcome_of, self.root, self.archive), self.away)
         told = drop.key in self.journal.told
         return not_now(task, decision, situation, now, committed=drop.committed, told=told)
-
-    def _finished(self, name: str) -> Status | None:
-        found = self.archive.resolve(name)
-        return (found.status or Status.UNKNOWN) if found else None
 
     def wait(self, drop: Drop, task: Task, decision: Decision, reason: str) -> None:
         """Let it rest. The attempt does not count; nothing is lost and nobody is told twice."""

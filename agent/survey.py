@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -94,7 +95,11 @@ class Survey:
     def _item(self, task: Task, running: bool, said: str) -> Item:
         decision = self.router.route(task)
         situation = Situation(
-            HANDLERS, self.settings.worker.offers, (self.root / ".obsidian").is_dir(), self._finished, lambda model: ""
+            HANDLERS,
+            self.settings.worker.offers,
+            (self.root / ".obsidian").is_dir(),
+            partial(facts.outcome_of, self.root, self.archive),
+            lambda model: "",
         )
         reason = said or not_now(task, decision, situation, self.now, committed=False, told=True)
         state = Status.OPEN
@@ -127,10 +132,6 @@ class Survey:
                 "model": decision.model, "reason": decision.reason, "waits": item.reason or "",
             })  # fmt: skip
         return rows
-
-    def _finished(self, name: str) -> Status | None:
-        found = self.archive.resolve(name)
-        return (found.status or Status.UNKNOWN) if found else None
 
     def ended(self, count: int = facts.RECENT) -> Iterator[Item]:
         """What was handed off or ended lately, newest first."""
