@@ -53,8 +53,10 @@ def is_draft(task: Task, reason: str) -> bool:
 def _dependency(task: Task, situation: Situation) -> str:
     for name in task.after:
         status = situation.finished(name)
-        if status is None or status is Status.HANDED_OFF:
-            return f"waits for {name}" + (", which the lead has" if status else "")
+        if status is None:
+            return f"waits for {name}"
+        if status is Status.HANDED_OFF:
+            return f"waits for {name}, which the lead has"
         if status is Status.HANDED_OFF:
             return f"waits for {name}, which waits for the lead"
         if status is not Status.DONE:
