@@ -56,8 +56,6 @@ def _dependency(task: Task, situation: Situation) -> str:
         if status is None:
             return f"waits for {name}"
         if status is Status.HANDED_OFF:
-            return f"waits for {name}, which the lead has"
-        if status is Status.HANDED_OFF:
             return f"waits for {name}, which waits for the lead"
         if status is not Status.DONE:
             return f"waits for {name}, which ended {status}: it will not start by itself"
