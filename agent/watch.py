@@ -6,8 +6,10 @@ An event only says "look again". Which file and what happened to it is never tak
 from __future__ import annotations
 
 import os
-import threading
+import queue
+import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,19 +22,26 @@ _REMOTE = ("nfs", "cifs", "smb", "9p", "fuse", "vboxsf", "drvfs", "afs", "ceph",
 
 
 class Bell:
-    """Rings when something may have happened; the worker sleeps on it. Any thread may ring."""
+    """Rings when something may have happened; the worker sleeps on it. Any thread may ring, and a signal handler:
+    `SimpleQueue.put` may interrupt itself, where a `threading.Event` that is being waited on would deadlock."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._rings: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def ring(self) -> None:
-        self._event.set()
+        if self._rings.empty():
+            self._rings.put(None)
 
     def wait(self, seconds: float) -> bool:
         """Sleep until it rings or the time is over; True when it rang."""
-        rang = self._event.wait(max(0.0, seconds))
-        self._event.clear()
-        return rang
+        try:
+            self._rings.get(timeout=max(0.0, seconds))
+        except queue.Empty:
+            return False
+        with suppress(queue.Empty):
+            while True:
+                self._rings.get_nowait()
+        return True
 
 
 class Watcher:
@@ -55,7 +64,8 @@ class Watcher:
     @property
     def interval(self) -> float:
         """The longest time, in seconds, between two looks at the inbox."""
-        return self._rescan if self._observer is not None else self._poll
+        blind = self._observer is None or None in self._watched  # a folder that comes back makes no event
+        return self._poll if blind else self._rescan
 
     def look_again(self) -> None:
         """Watch the folders as they are now: one that was deleted and made anew is another folder (W04)."""
@@ -79,6 +89,8 @@ class Watcher:
         )
         from watchdog.observers import Observer  # noqa: PLC0415
 
+        # It warns when it meets a new folder twice, by an event and by looking. That is as it should be (W03).
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
         bell = self.bell
 
         class Ring(FileSystemEventHandler):
@@ -91,7 +103,11 @@ class Watcher:
         for folder, identity in zip(self.folders, self._watched, strict=True):
             if identity is not None:
                 observer.schedule(ring, str(folder), recursive=True)
-        observer.start()
+        try:
+            observer.start()
+        except OSError:
+            observer.stop()  # the watches that it did get
+            raise
         self._observer, self.trouble = observer, ""
 
     def close(self) -> None:
