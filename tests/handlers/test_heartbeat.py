@@ -89,14 +89,13 @@ def test_a_dropped_beat_always_reports(world: World) -> None:
      "by 2026-11-19", "due: 2026-11-19", "Deadline: 2026-11-19", "(by 2026-11-19, or else)", "**due** 2026-11-19"],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["active-tasks.md", "HEARTBEAT.md", "memory/active-tasks.md"])
-def test_an_overdue_item_is_told_at_every_beat(world: World, mark: str, path: str) -> None:
+def test_an_overdue_item_is_told_however_its_date_is_written(world: World, mark: str, path: str) -> None:
     world.put(path, f"---\ntags: x\n---\n# Tasks\n\n- [ ] call the plumber {mark}\n")
-    for _ in range(3):
-        result = world.beat()
-        assert not result.quiet
-        assert f"call the plumber {mark}” ({path} line 6)" in said(result)
-        assert "warning: overdue since 2026-11-19 (1 day)" in said(result)
-        assert result.actions
+    result = world.beat()
+    assert not result.quiet
+    assert f"call the plumber {mark}” ({path} line 6)" in said(result)
+    assert "warning: overdue since 2026-11-19 (1 day)" in said(result)
+    assert result.actions
 
 
 @pytest.mark.parametrize(
@@ -126,27 +125,162 @@ def test_an_item_without_a_date_is_stale_after_two_weeks_however_often_its_file_
     assert "“new”" not in told
 
 
+def heard(world: World, beats: int) -> list[int]:
+    """The numbers of the next beats, from 0, that said something."""
+    return [number for number in range(beats) if not world.beat().quiet]
+
+
+def model_away(world: World, **queue: int) -> None:
+    world.facts.update(models=[{"name": "qwen3:8b", "ok": False, "detail": "connection refused"}], queue=queue)
+
+
+def disk(world: World, free_mib: int) -> None:
+    world.facts["disk"] = {"free_bytes": free_mib << 20, "total_bytes": 1 << 40}
+
+
+def test_a_warning_is_told_when_new_and_then_once_a_day(world: World) -> None:
+    world.put("active-tasks.md", "- [ ] a (due 2026-11-01)\n")
+    assert heard(world, 3 * 48) == [0, 48, 96]
+
+
 def test_a_notice_is_told_when_new_and_then_once_a_day(world: World) -> None:
-    world.facts["models"] = [{"name": "qwen3:8b", "ok": False, "detail": "connection refused"}]
-    reports = [not world.beat().quiet for _ in range(3 * 48)]
-    assert reports[0]
-    assert sum(reports) == 3
+    model_away(world)
+    assert heard(world, 3 * 48) == [0, 48, 96]
     assert "qwen3:8b: away (connection refused)" in said(world.beat(scheduled=False))
 
 
-def test_a_model_that_is_away_while_tasks_wait_is_a_warning_at_every_beat(world: World) -> None:
-    world.facts.update(models=[{"name": "m", "ok": False}], queue={"waiting": 2})
-    for _ in range(3):
-        result = world.beat()
-        assert "warning: model m: away; 2 tasks wait" in said(result)
-        assert result.actions
+@pytest.mark.parametrize(("free", "every"), [(500, 48), (50, 2)])
+def test_a_disk_that_runs_full_is_told_again_after_a_day_and_after_an_hour_when_it_is_critical(
+    world: World, free: int, every: int
+) -> None:
+    disk(world, free)
+    assert heard(world, 97) == list(range(0, 97, every))
 
 
-@pytest.mark.parametrize(("free", "severity"), [(500 << 20, "warning"), (50 << 20, "critical")])
-def test_a_disk_that_runs_full_is_told_at_every_beat(world: World, free: int, severity: str) -> None:
-    world.facts["disk"] = {"free_bytes": free, "total_bytes": 1 << 40}
+def test_a_reminder_does_not_slip_a_whole_beat_when_the_schedule_is_seconds_early(world: World) -> None:
+    disk(world, 50)
+    assert not world.beat().quiet
+    world.now -= timedelta(seconds=20)
+    assert heard(world, 2) == [1]
+
+
+def test_bytes_and_days_that_count_on_are_no_news_but_a_worse_severity_is(world: World) -> None:
+    disk(world, 500)
+    assert "warning: the disk has only 500.0 MiB left" in said(world.beat())
+    disk(world, 499)
+    assert world.beat().quiet
+    disk(world, 50)
+    assert "critical: the disk has only 50.0 MiB left" in said(world.beat())
+
+
+def test_a_model_that_is_away_is_told_anew_when_tasks_begin_to_wait_or_for_another_reason(world: World) -> None:
+    model_away(world)
+    assert "notice: model qwen3:8b" in said(world.beat())
+    model_away(world, waiting=2)
+    result = world.beat()
+    assert "warning: model qwen3:8b: away (connection refused); 2 tasks wait" in said(result)
+    assert result.actions
+    model_away(world, waiting=3)
+    assert world.beat().quiet
+    world.facts["models"] = [{"name": "qwen3:8b", "ok": False, "detail": "not pulled"}]
+    assert "away (not pulled); 3 tasks wait" in said(world.beat())
+
+
+def test_a_date_that_was_moved_and_has_passed_again_is_told_anew(world: World) -> None:
+    world.put("active-tasks.md", "- [ ] a\n  due 2026-11-01\n")
+    assert "overdue since 2026-11-01" in said(world.beat())
+    world.put("active-tasks.md", "- [ ] a\n  due 2026-11-10\n")
+    assert "overdue since 2026-11-10" in said(world.beat())
+
+
+def test_a_new_alert_is_told_alone_and_the_others_are_counted(world: World) -> None:
+    world.put("active-tasks.md", "- [ ] plumber (due 2026-11-01)\n")
+    world.beat()
+    disk(world, 50)
+    result = world.beat()
+    assert result.actions == ("critical: the disk has only 50.0 MiB left",)
+    assert "Told before and still so: 1 warning." in result.findings
+    assert "plumber" not in said(result)
+    assert "still warning: overdue since 2026-11-01" in result.raw
+
+
+def test_a_beat_in_which_something_is_only_resolved_says_so_once(world: World) -> None:
+    world.put("active-tasks.md", "- [ ] a (due 2026-11-01)\n")
+    assert not world.beat().quiet
+    world.put("active-tasks.md", "- [x] a (due 2026-11-01)\n")
+    result = world.beat()
+    assert any(line.startswith("resolved: overdue since 2026-11-01") for line in result.findings)
+    assert "Nothing else is wrong." in result.findings
+    assert result.actions == ()
+    assert world.beat().quiet
+
+
+def test_what_comes_back_after_it_was_resolved_is_new(world: World) -> None:
+    model_away(world)
+    assert heard(world, 2) == [0]
+    world.facts["models"] = [{"name": "qwen3:8b", "ok": True}]
+    assert heard(world, 2) == [0]
+    model_away(world)
+    assert heard(world, 2) == [0]
+
+
+def test_a_hand_off_that_passes_its_end_has_changed_and_is_not_resolved(world: World) -> None:
+    handoff = {"id": "h", "title": "H", "status": "open", "created": "2026-11-18T09:00:00Z"}
+    world.facts["handoffs"] = [handoff | {"expires": "2026-11-20T10:15:00Z"}]
+    assert "notice: hand-off waits for an answer" in said(world.beat())
+    told = said(world.beat())
+    assert "warning: hand-off is past its end" in told
+    assert "resolved" not in told
+    world.facts["handoffs"] = [handoff | {"status": "answered", "expires": "2026-11-20T10:15:00Z"}]
+    assert "resolved: hand-off is past its end" in said(world.beat())
+
+
+def test_a_list_that_cannot_be_read_for_a_while_resolves_nothing(world: World) -> None:
+    world.put("HEARTBEAT.md", "- [ ] a (due 2026-11-01)\n- [ ] someday\n", timedelta(days=20))
+    world.beat()
+    place = world.vault / "HEARTBEAT.md"
+    place.rename(world.vault / "kept.md")
+    place.symlink_to("kept.md")
+    told = said(world.beat())
+    assert "could not be read" in told
+    assert "resolved" not in told
+    place.unlink()
+    (world.vault / "kept.md").rename(place)
+    told = said(world.beat())
+    assert "resolved: HEARTBEAT.md could not be read" in told
+    assert "overdue" not in told
+    assert "Told before and still so: 1 warning, 1 notice." in told
+
+
+def test_a_dropped_beat_tells_everything_and_counts_as_told(world: World) -> None:
+    world.put("active-tasks.md", "- [ ] a (due 2026-11-01)\n")
+    world.beat()
     for _ in range(2):
-        assert f"{severity}: the disk has only" in said(world.beat())
+        result = world.beat(scheduled=False)
+        assert "warning: overdue since 2026-11-01" in said(result)
+        assert result.actions
+    assert heard(world, 49) == [47]  # a day after the last dropped one
+
+
+def test_q01_an_alert_or_its_end_that_was_never_published_is_told_by_the_next_beat(world: World) -> None:
+    world.put("active-tasks.md", "- [ ] a (due 2026-11-01)\n")
+    assert "overdue" in said(world.beat(published=False))
+    assert "overdue" in said(world.beat(published=False, again=True))
+    assert "overdue" in said(world.beat())
+    assert world.beat().quiet
+    world.put("active-tasks.md", "nothing\n")
+    assert "resolved: overdue" in said(world.beat(published=False))
+    assert "resolved: overdue" in said(world.beat())
+    assert world.beat().quiet
+
+
+def test_a_clock_that_was_set_back_silences_nothing(world: World) -> None:
+    world.put("active-tasks.md", "- [ ] a (due 2026-11-01)\n")
+    world.beat()
+    world.now -= timedelta(days=3)
+    world.put("active-tasks.md", "- [ ] a (due 2026-11-01)\n")
+    assert "overdue" in said(world.beat())
+    assert world.beat().quiet
 
 
 def test_hand_offs_without_an_answer_are_told(world: World) -> None:
@@ -206,7 +340,15 @@ def test_a_report_in_the_outbox_counts_as_published_when_the_ledger_has_moved_on
 
 
 @pytest.mark.parametrize(
-    "state", [b"", b"\xff", b"[]", b'{"memory": {"surprise": 1}}', b'{"memory": {}, "pending": 3}']
+    "state",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b'{"memory": {"surprise": 1}}',
+        b'{"memory": {}, "pending": 3}',
+        b'{"memory": {"since": 1, "items": {}, "told": {"sync:": 1.0}}, "pending": null}',
+    ],
 )
 def test_q15_a_broken_memory_is_started_anew(world: World, state: bytes) -> None:
     world.memory.mkdir()
