@@ -27,6 +27,7 @@ from agent.vault import ledger
 from agent.vault.layout import ledger_path
 
 GROUP = 512  # outcomes in one commit
+HISTORY = 1000  # commits that are searched for an outcome after a crash
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Publisher:
         self._scan = scan
         self.leaving: frozenset[str] = frozenset()  # what leaves the outbox with the next commit
         self._inherited = set(journal.owed)  # a worker that was killed may have published these already
+        self._said: frozenset[str] | None = None  # the claims that recent commits name, once they were needed
 
     # -- into the work tree ----------------------------------------------------------------------------------------
 
@@ -114,10 +116,15 @@ class Publisher:
         return self._settle(records)
 
     def _has_landed(self, head: Head, record: Record) -> bool:
-        """Whether an outcome that was inherited is in the branch already, so that no second commit says it again."""
-        if record.key not in self._inherited:
+        """Whether an outcome that was inherited is in the branch already, so that no second commit says it again.
+
+        Its files alone do not tell: after a crash between index and branch the person's next commit carries them.
+        """
+        if record.key not in self._inherited or head.commit is None:
             return False
-        return all(self._in_head(head, path) == self.repository.blob_id(t.encode()) for path, t in record.files.items())
+        if self._said is None:
+            self._said = frozenset(self.repository.trailers(head.commit, "Gofer-Claim", HISTORY))
+        return record.claim in self._said
 
     def _commit(self, head: Head, records: Sequence[Record], now: datetime) -> None:
         files, entries = self._plan(head, records, now)

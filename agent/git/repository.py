@@ -114,6 +114,12 @@ class Repository:
                 return words if len(words) == 3 and words[2].isdigit() else []
         return []
 
+    def trailers(self, commit: str, key: str, last: int) -> list[str]:
+        """The values of one trailer in the newest commits that lead to `commit`, at most `last` of them."""
+        form = f"--format=%(trailers:key={key},valueonly)"
+        said = self.git.run("log", "--no-show-signature", f"--max-count={last}", form, "--end-of-options", commit)
+        return said.text.split()
+
     def operation(self) -> str | None:
         """What the person is in the middle of ("a merge"), or None."""
         for name, words in _OPERATIONS.items():
