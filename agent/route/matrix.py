@@ -1,26 +1,34 @@
-"""The delegation matrix: one Markdown table that a person reads and edits, compiled into a frozen value."""
+"""The delegation matrix: a Markdown page that a person reads and edits, compiled into a frozen value.
+
+The page has one table of rows, and may have a list of word groups before it under the heading "Words".
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from agent.errors import BadConfig
-from agent.route.pattern import Pattern, index_keys, parse_pattern
-from agent.route.request import Request
+from agent.route.pattern import KINDS, Groups, Pattern, Words, any_of, index_keys, parse_group, parse_pattern
+from agent.route.request import FUNCTION_WORDS, LIKELY, SURE, THINGS, Request, Word
 from agent.route.types import HANDOFF, TYPES
 from agent.vault.values import Tier, Who
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
+FURTHER = "FURTHER"
+"""The group of words with which a further order may begin; any other takes the whole request to the lead."""
+
 COLUMNS = ("#", "when the request says", "type", "tier", "who", "why")
 WHO = MappingProxyType({Tier.TRIVIAL: Who.CODE, Tier.STANDARD: Who.LOCAL, Tier.COMPLEX: Who.LEAD})
 """Who does the work of a tier."""
 
+_GROUP_LINE = re.compile(r"([A-Z]+):?\s*`([^`]*)`", re.DOTALL)
 _BETWEEN_PATTERNS = re.compile(r"[\s,]*(?:or)?[\s,]*")
 
 
@@ -42,6 +50,7 @@ class Match:
 
     row: Row
     words: str
+    alone: bool = False  # the pattern allows nothing beside it in the request
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,24 @@ class Matrix:
 
     rows: tuple[Row, ...]
     index: Mapping[str, tuple[tuple[int, int], ...]]
+    further: Words
+
+    def stranger(self, request: Request) -> str:
+        """A further order that is none of FURTHER, or "".
+
+        Any unknown word counts that begins a sentence or follows "then"; behind a comma or "and" it may be one more
+        thing, so there it counts when it has an object: "and harden the server", but not "names and numbers".
+        """
+        first, place = request.opening
+        for number, sentence in enumerate(request.sentences):
+            for at, word in enumerate(sentence):
+                if word.order < LIKELY or word.kind or (number, at) <= (first, place):
+                    continue
+                if word.text in FUNCTION_WORDS or self.further.fit(word):
+                    continue
+                if word.order == SURE or _has_object(sentence, at):
+                    return word.text
+        return ""
 
     def matches(self, request: Request) -> Iterator[Match]:
         """Every row that fits, first row first, each with its first pattern that does."""
@@ -62,28 +89,50 @@ class Matrix:
             words = row.patterns[place].fits(request)
             if words:
                 last = number
-                yield Match(row, words)
+                yield Match(row, words, row.patterns[place].alone)
 
 
 def load_matrix(
     text: str, where: str = "prompts/delegation.md", known_types: Collection[str] = frozenset(TYPES)
 ) -> Matrix:
     """Read the one table of the page. Raises BadConfig with the line of what is wrong; nothing is half loaded."""
+    tokens = _tokens(text)
+    groups: dict[str, tuple[str, ...]] = {}
+    for line, name, words in _groups(tokens, where):
+        with _told("A group of words of the delegation matrix cannot be used", where, line, "that line"):
+            if name in (*KINDS, "ALONE"):
+                raise ValueError(f"{name} has a meaning already")
+            if name in groups:
+                raise ValueError(f"another group is called {name} already")
+            groups[name] = parse_group(words, groups)
+            if name == FURTHER and any("_" in choice for choice in groups[name]):
+                raise ValueError("an order begins with one word; no phrase can stand here")
     rows: list[Row] = []
-    for line, cells in _table(text, where):
-        try:
-            row = _row(cells, known_types)
+    for line, cells in _table(tokens, where):
+        with _told("A row of the delegation matrix cannot be used", where, line, "that row"):
+            row = _row(cells, known_types, groups)
             if any(row.number == other.number for other in rows):
                 raise ValueError(f"another row has the number {row.number} already")
-        except ValueError as problem:
-            raise BadConfig(
-                "A row of the delegation matrix cannot be used",
-                where=f"{where}, line {line}",
-                why=str(problem),
-                fix="mend that row; until then the last good matrix stays in force",
-            ) from None
-        rows.append(row)
-    return Matrix(tuple(rows), _index(rows))
+            rows.append(row)
+    return Matrix(tuple(rows), _index(rows), any_of(groups.get(FURTHER, ()), FURTHER))
+
+
+def _has_object(sentence: Sequence[Word], at: int) -> bool:
+    return at + 1 < len(sentence) and sentence[at + 1].text in THINGS and sentence[at + 1].order < LIKELY
+
+
+@contextmanager
+def _told(problem: str, where: str, line: int, what: str) -> Iterator[None]:
+    """A ValueError inside becomes a BadConfig that names the line."""
+    try:
+        yield
+    except ValueError as error:
+        raise BadConfig(
+            problem,
+            where=f"{where}, line {line}",
+            why=str(error),
+            fix=f"mend {what}; until then the last good matrix stays in force",
+        ) from None
 
 
 def _index(rows: Sequence[Row]) -> Mapping[str, tuple[tuple[int, int], ...]]:
@@ -95,7 +144,7 @@ def _index(rows: Sequence[Row]) -> Mapping[str, tuple[tuple[int, int], ...]]:
     return MappingProxyType(index)
 
 
-def _row(cells: Sequence[Token], known_types: Collection[str]) -> Row:
+def _row(cells: Sequence[Token], known_types: Collection[str], groups: Groups) -> Row:
     number, type_, tier_word, who_word, why = (cells[place].content.strip() for place in (0, 2, 3, 4, 5))
     if not number:
         raise ValueError("column # is empty; reports name a row by it")
@@ -110,7 +159,8 @@ def _row(cells: Sequence[Token], known_types: Collection[str]) -> Row:
         raise ValueError("a handoff is complex work of the lead's")
     if tier is Tier.TRIVIAL and TYPES.get(type_, tier) is Tier.STANDARD:
         raise ValueError(f"'{type_}' needs a model, so it cannot be trivial")
-    return Row(number, tuple(map(parse_pattern, _code_spans(cells[1]))), type_, tier, WHO[tier], why)
+    patterns = tuple(parse_pattern(span, groups) for span in _code_spans(cells[1]))
+    return Row(number, patterns, type_, tier, WHO[tier], why)
 
 
 def _code_spans(cell: Token) -> list[str]:
@@ -125,11 +175,36 @@ def _code_spans(cell: Token) -> list[str]:
     return spans
 
 
-def _table(text: str, where: str) -> Iterator[tuple[int, list[Token]]]:
-    """The body rows of the only table, each with its line (from 1) and its cells."""
+def _tokens(text: str) -> list[Token]:
     from markdown_it import MarkdownIt  # noqa: PLC0415  (50 ms that most commands need not pay)
 
-    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    return MarkdownIt("commonmark").enable("table").parse(text)
+
+
+def _groups(tokens: Sequence[Token], where: str) -> Iterator[tuple[int, str, str]]:
+    """The items of the list under the heading "Words": line, name, and the words in backticks."""
+    under_words, heading, item = False, False, False
+    for token in tokens:
+        if token.type in ("heading_open", "list_item_open"):
+            heading, item = token.type == "heading_open", token.type == "list_item_open"
+        elif token.type == "inline" and heading:
+            under_words, heading = token.content.strip().lower() == "words", False
+        elif token.type == "inline" and item and under_words:
+            item = False
+            line = token.map[0] + 1 if token.map else 1
+            match = _GROUP_LINE.fullmatch(token.content)
+            if not match:
+                raise BadConfig(
+                    "A group of words of the delegation matrix cannot be read",
+                    where=f"{where}, line {line}",
+                    why=f"'{token.content[:60]}' is not of the form NAME `word, word`",
+                    fix="write the name in capitals and the words in one pair of backticks, with commas between",
+                )
+            yield line, match[1], match[2]
+
+
+def _table(tokens: Sequence[Token], where: str) -> Iterator[tuple[int, list[Token]]]:
+    """The body rows of the only table, each with its line (from 1) and its cells."""
     starts = [token.map[0] + 1 for token in tokens if token.type == "table_open" and token.map]
     if len(starts) != 1:
         raise BadConfig(

@@ -5,7 +5,9 @@
 `^fetch/get price*`       the request begins with "fetch" or "get", and later in that sentence comes "price…"
 `+review`                 "review" where an order stands: it begins a sentence or follows a comma, "and", "to" …
 `root_cause`              two words side by side
+`^WRITE`                  any word of the page's group WRITE
 `message ~to/for`         "to" or "for" directly behind "message"
+`^write message.`         the thing itself: "write a message", but not "write a message broker"
 `^list !log`              and "log" nowhere in the request
 `^tell to ALONE`          and the request is one sentence of one clause
 PATH CODE URL TEXT NUMBER a path, one of a source file, an address, quoted words, a number
@@ -14,14 +16,21 @@ PATH CODE URL TEXT NUMBER a path, one of a source file, an address, quoted words
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from agent.route.request import CODE, NUMBER, PATH, TEXT, URL, Request, Word
+from agent.route.request import CODE, FUNCTION_WORDS, LIKELY, NUMBER, PATH, TEXT, URL, Request, Word
 
-_KINDS: dict[str, tuple[str, ...]] = {PATH: (PATH, CODE), CODE: (CODE,), URL: (URL,), TEXT: (TEXT,), NUMBER: (NUMBER,)}
-_TERM = re.compile(r"(\^|\+|~|!\+|!|)([^!^+~\s]+)")
+Groups = Mapping[str, tuple[str, ...]]
+"""The named word groups of a page, each with its choices as patterns write them."""
+
+NO_GROUPS: Groups = MappingProxyType({})
+
+KINDS: dict[str, tuple[str, ...]] = {PATH: (PATH, CODE), CODE: (CODE,), URL: (URL,), TEXT: (TEXT,), NUMBER: (NUMBER,)}
+_TERM = re.compile(r"(\^|\+|~|!\+|!|)([^!^+~\s]+?)(\.?)")
 _WORD = re.compile(r"[^\W_]+(?:[.'-][^\W_]+)*\*?|\*[.-]?[^\W_]+")
+_GROUP = re.compile(r"[A-Z]+")
 STEM = 3  # letters: a shorter stem would match half the dictionary
 
 
@@ -57,6 +66,7 @@ class Term:
     starts: Words  # the first words of all choices: most words are turned away here
     single: Words  # all choices of one word, as one question
     phrases: tuple[tuple[Words, ...], ...]  # the others
+    whole: bool  # nothing may follow that would make it part of a longer name
 
     def places(self, request: Request, number: int, start: int) -> Iterable[int]:
         """Where it might begin, at or behind word `start` of sentence `number`."""
@@ -72,13 +82,19 @@ class Term:
         """The place after it when it stands at `place`, or -1."""
         if place >= len(sentence) or not self.starts.fit(sentence[place]):
             return -1
-        if self.single.fit(sentence[place]):
+        if self.single.fit(sentence[place]) and self._whole(sentence, place + 1):
             return place + 1
         for phrase in self.phrases:
             end = place + len(phrase)
             if phrase[0].fit(sentence[place]) and end <= len(sentence) and all(map(_fit, phrase, sentence[place:end])):
-                return end
+                return end if self._whole(sentence, end) else -1
         return -1
+
+    def _whole(self, sentence: Sequence[Word], end: int) -> bool:
+        if not self.whole or end == len(sentence):
+            return True
+        text, kind, order = sentence[end]
+        return bool(kind) or order >= LIKELY or text in FUNCTION_WORDS or text.endswith(("ing", "ed", "ly"))
 
     def first_keys(self) -> Iterator[str]:
         """Under which keys the index of the matrix keeps patterns that begin with this term."""
@@ -86,8 +102,8 @@ class Term:
             first = choice.partition("_")[0]
             if first.startswith("*"):
                 yield f"{self.prefix}*"
-            elif first in _KINDS:
-                yield from (f"{self.prefix}{kind}" for kind in _KINDS[first])
+            elif first in KINDS:
+                yield from (f"{self.prefix}{kind}" for kind in KINDS[first])
             else:
                 yield f"{self.prefix}{first[:STEM]}*" if first.endswith("*") else f"{self.prefix}{first}"
 
@@ -132,12 +148,26 @@ class Pattern:
         return " ".join(shown)
 
 
-def parse_pattern(text: str) -> Pattern:
+def parse_group(text: str, groups: Groups = NO_GROUPS) -> tuple[str, ...]:
+    """The choices of a word group: `show, give, have a look, PATH`. ValueError says what is wrong with one."""
+    pieces = [piece.strip().replace(" ", "_") for piece in re.split(r",\s*", " ".join(text.split()))]
+    choices: list[str] = []
+    for piece in pieces:
+        if not piece:
+            raise ValueError("there is a comma without a word")
+        choices += _expand((piece,), groups)
+    for choice in choices:
+        for part in choice.split("_"):
+            any_of((part,), choice)
+    return tuple(choices)
+
+
+def parse_pattern(text: str, groups: Groups = NO_GROUPS) -> Pattern:
     """Compile one pattern. ValueError says what is wrong with it, in words for the person who wrote it."""
     pieces = text.split()
     runs: list[Run] = []
     absent: list[Run] = []
-    for term in (_term(piece) for piece in pieces if piece != "ALONE"):
+    for term in (_term(piece, groups) for piece in pieces if piece != "ALONE"):
         if term.prefix == "^" and runs:
             raise ValueError(f"'{text}': ^ is the beginning of the request, so only the first term can have it")
         if term.prefix.startswith("!"):
@@ -171,31 +201,46 @@ def _word_keys(word: Word, prefix: str) -> tuple[str, ...]:
     return f"{prefix}{word.text}", f"{prefix}{word.text[:STEM]}*", f"{prefix}{word.kind}", f"{prefix}*"
 
 
-def _term(piece: str) -> Term:
+def _term(piece: str, groups: Groups) -> Term:
     match = _TERM.fullmatch(piece)
     if not match:
         raise ValueError(f"'{piece}' is no term: before the word may stand ^, +, ~, ! or !+")
-    choices = tuple(match[2].split("/"))
-    parts = tuple(tuple(_words((part,), piece) for part in choice.split("_")) for choice in choices)
-    single = _words(tuple(choice for choice in choices if "_" not in choice), piece)
-    starts = _words(tuple(choice.partition("_")[0] for choice in choices), piece)
-    return Term(match[1], choices, parts, starts, single, tuple(phrase for phrase in parts if len(phrase) > 1))
+    choices = _expand(match[2].split("/"), groups)
+    parts = tuple(tuple(any_of((part,), piece) for part in choice.split("_")) for choice in choices)
+    single = any_of(tuple(choice for choice in choices if "_" not in choice), piece)
+    starts = any_of(tuple(choice.partition("_")[0] for choice in choices), piece)
+    phrases = tuple(phrase for phrase in parts if len(phrase) > 1)
+    return Term(match[1], choices, parts, starts, single, phrases, bool(match[3]))
 
 
-def _words(choices: tuple[str, ...], piece: str) -> Words:
-    plain = [choice for choice in choices if choice not in _KINDS]
+def _expand(choices: Iterable[str], groups: Groups) -> tuple[str, ...]:
+    found: list[str] = []
+    for choice in choices:
+        if _GROUP.fullmatch(choice) and choice not in KINDS:
+            if choice not in groups:
+                known = ", ".join((*KINDS, *groups))
+                raise ValueError(f"'{choice}': in capitals there are only ALONE, {known}")
+            found += groups[choice]
+        else:
+            found.append(choice)
+    return tuple(dict.fromkeys(found))
+
+
+def any_of(choices: tuple[str, ...], piece: str) -> Words:
+    """Compile single words, beginnings, endings and kinds. ValueError names the `piece` that one cannot be read in."""
+    plain = [choice for choice in choices if choice not in KINDS]
     for word in plain:
         if not _WORD.fullmatch(word):
             raise ValueError(f"'{piece}': '{word}' is no word")
         if word != word.lower():
-            raise ValueError(f"'{piece}': in capitals there are only {', '.join(_KINDS)} and ALONE")
+            raise ValueError(f"'{piece}': words are written in small letters, a group in capitals")
         if word.endswith("*") and len(word) <= STEM:
             raise ValueError(f"'{piece}': a stem needs {STEM} letters before the *")
     return Words(
         frozenset(word for word in plain if "*" not in word),
         tuple(word[:-1] for word in plain if word.endswith("*")),
         tuple(word[1:] for word in plain if word.startswith("*")),
-        frozenset(kind for choice in choices for kind in _KINDS.get(choice, ())),
+        frozenset(kind for choice in choices for kind in KINDS.get(choice, ())),
     )
 
 

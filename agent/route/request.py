@@ -21,7 +21,7 @@ _LEXEME = re.compile(
     r"""(?P<url>https?://[^\s<>"'`)\]]+)
       | (?P<quote>"[^"\n]{0,300}" | “[^”\n]{0,300}” | „[^“”\n]{0,300}[“”] | «[^»\n]{0,300}» | `[^`\n]{0,300}`)
       | (?P<chunk>[^\s"“”„«»`,;:!?()\[\]{}<>|–—]+)
-      | (?P<stop>\n[ \t]*\n | [!?;])
+      | (?P<stop>\n[ \t]*\n | [!?;](?=[\s"')*_]|$))
       | (?P<pause>[,(–—\n|])
       | (?P<colon>:)""",
     re.VERBOSE,
@@ -37,6 +37,7 @@ def _words(text: str) -> frozenset[str]:
 _SOURCE = _words(
     "py js ts tsx jsx go rs c h cc cpp hpp cs java kt swift rb ex exs erl php pl lua scala clj hs sh bash sql vue"
 )
+_SHORTENED = _words("dr. mr. mrs. ms. prof. st. vs. approx. incl. no. nr.")
 _NOT_SUFFIX = frozenset({"e.g", "i.e", "a.m", "p.m", "z.b", "u.s"})
 
 # Words that may stand before the verb that matters: "Hi Gofer, could you please just …", "I want you to …".
@@ -67,6 +68,7 @@ FUNCTION_WORDS = _words(
     what which who whom whose not no yes ok please pls thanks thank cheers now today tomorrow yesterday tonight right
     all any each every both some only just even still already too again ever most more less least few many much
     one two three four five six seven eight nine ten twice once first last next other another same such
+    anything something everything nothing whatever anyone everyone
     because although unless else instead currently monday tuesday wednesday thursday friday saturday sunday"""
 )
 THINGS = _words(
@@ -189,10 +191,10 @@ class _Reader:
             self._order = SURE
         elif text in _PERHAPS:
             self._order = max(LIKELY, self._order)
-        elif text in _OPENERS:
-            self._order = max(POSSIBLE, self._order)
+        elif text not in _POLITE:
+            self._order = POSSIBLE if text in _OPENERS else 0
         else:
-            self._order = 0
+            self._order = max(POSSIBLE, self._order)
 
     def _quote(self, inner: str) -> None:
         self._paused = False
@@ -218,7 +220,7 @@ class _Reader:
                 self._add(body, NUMBER if body[0].isdigit() or body[0] in "$€£" else "")
             elif chunk.strip(".") and self._words:
                 self._pause()
-        if chunk.endswith("."):
+        if chunk.endswith(".") and chunk not in _SHORTENED:
             self._end()
 
 

@@ -84,7 +84,7 @@ def _first_match(task: Task, matrix: Matrix, handlers: Mapping[str, Handler]) ->
     match = next((match for match in matrix.matches(request) if _reads(handlers.get(match.row.type), task)), None)
     if match is None:
         return None, "no row of delegation.md matches"
-    if match.row.who is not Who.LEAD and (stranger := matrix.stranger(request)):
+    if match.row.who is not Who.LEAD and not match.alone and (stranger := matrix.stranger(request)):
         return None, f"the further order '{stranger}' is none that delegation.md lists"
     return match, ""
 

@@ -1,5 +1,6 @@
 """What the task says, then the first matching row, then upward."""
 
+import re
 import time
 
 import pytest
@@ -105,8 +106,36 @@ def test_unsure_means_complex() -> None:
 
 
 def test_the_reason_names_the_row_and_its_words() -> None:
-    row = next(row for row in SHIPPED.rows if row.type == "summarize")
-    assert go("Summarize notes/a.md").reason == f"standard: delegation.md row {row.number} 'summar* PATH' → local"
+    found = re.fullmatch(
+        r"standard: delegation\.md row (\w+) 'summar\* PATH' → local", go("Summarize notes/a.md").reason
+    )
+    assert found
+    assert next(row for row in SHIPPED.rows if row.number == found[1]).type == "summarize"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Fetch https://example.org/x and harden the server",
+        "Fetch https://example.org/x, then frobnicate",
+        "Summarize notes/a.md. Frobnicate afterwards.",
+        "Summarize notes/a.md; frobnicate it",
+    ],
+)
+def test_a_further_order_that_the_page_does_not_list_goes_up(text: str) -> None:
+    assert go(text).who is Who.LEAD
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Fetch https://example.org/x and tell me the status code",
+        "Summarize notes/a.md in five bullets, names and numbers included",
+        "Write a message to Dr. Who about lunch",
+    ],
+)
+def test_what_is_no_further_order_does_not_go_up(text: str) -> None:
+    assert go(text).who is not Who.LEAD
 
 
 def test_a_row_applies_only_when_its_type_can_read_the_request() -> None:

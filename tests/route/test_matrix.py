@@ -46,6 +46,11 @@ def refusal(page: str) -> BadConfig:
         ("TEXT", "write “two words” there"),
         ("NUMBER", "costs $40"),
         ("^tell ALONE", "Tell Anna that the demo is on Friday."),
+        ("^tell ALONE", 'Tell Anna about the task, "pack, fold and send", please'),
+        ("^branch", "I need a branch for lunch"),
+        ("^write message.", "Write a message to Anna"),
+        ("^write message.", "Write a message saying hello"),
+        ("^get log_file.", "get the log file"),
         ("let", "let's go"),
         ("strateg*", "# Strategy\n\nSee below"),
     ],
@@ -67,6 +72,10 @@ def test_a_pattern_finds_what_it_says(pattern: str, text: str) -> None:
         ("^list !log", "list what the log says"),
         ("^tell ALONE", "Tell Anna that the demo is on Friday and book a room"),
         ("^tell ALONE", "Tell Anna. Book a room."),
+        ("^tell ALONE", "Tell Anna; book a room"),
+        ("^write message.", "Write a message broker"),
+        ("^get log_file.", "get the log file parser"),
+        ("fetch", "since=2&fetch"),
         ("design", 'Create a branch for "design the schema"'),
         ("design", "Forward this\n\n> design the schema\n\n```\ndesign it\n```\n"),
         ("CODE", "read notes/road.md"),
@@ -91,7 +100,7 @@ def test_a_pattern_finds_nothing_else(pattern: str, text: str) -> None:
         ("| 1 | `!x` | file | trivial | code | w |", "no word that the request must contain"),
         ("| 1 | `x ^y` | file | trivial | code | w |", "only the first term"),
         ("| 1 | `~x` | file | trivial | code | w |", "behind another term"),
-        ("| 1 | `Fetch` | file | trivial | code | w |", "in capitals"),
+        ("| 1 | `Fetch` | file | trivial | code | w |", "small letters"),
         ("| 1 | `ab*` | file | trivial | code | w |", "3 letters"),
         ("| 1 | `a/` | file | trivial | code | w |", "no word"),
         ("|  | `x` | file | trivial | code | w |", "column # is empty"),
@@ -104,6 +113,44 @@ def test_a_bad_row_is_refused_with_its_line_and_the_reason(row: str, why: str) -
     assert why in problem.why
     assert problem.where == f"prompts/delegation.md, line {6 + row.count(chr(10))}"
     assert problem.fix
+
+
+WORDS = "# Page\n\n- free text: `not a group`\n\n## Words\n\n{}\n\n" + HEAD.partition("\n\n")[2]
+
+
+def test_a_row_may_name_groups_of_words_that_the_page_explains() -> None:
+    groups = "- GIVE `show, hand over`\n- DATA: `PATH, report*`\n- BOTH `GIVE, send`"
+    matrix = load_matrix(WORDS.format(groups) + "| a | `^BOTH/get DATA` | file | trivial | code | |\n")
+    texts = ("Hand over the reports", "send notes/a.md", "get it from x/y.md", "show it", "hand the report")
+    found = [[match.words for match in matrix.matches(read_request("", text))] for text in texts]
+    assert found == [["hand_over report*"], ["send PATH"], ["get PATH"], [], []]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("- GIVE show, hand over", "not of the form"),
+        ("- Give `show`", "not of the form"),
+        ("- GIVE `show, , send`", "comma without a word"),
+        ("- GIVE `Show`", "small letters"),
+        ("- GIVE `ab*`", "3 letters"),
+        ("- GIVE `OTHER`", "'OTHER': in capitals there are only"),
+        ("- GIVE `show`\n- GIVE `send`", "called GIVE already"),
+        ("- PATH `show`", "PATH has a meaning already"),
+        ("- FURTHER `hand over`", "one word"),
+    ],
+)
+def test_a_bad_group_is_refused_with_its_line_and_the_reason(line: str, why: str) -> None:
+    problem = refusal(WORDS.format(line) + "| a | `x` | file | trivial | code | |\n")
+    assert why in problem.why
+    assert problem.where == f"prompts/delegation.md, line {7 + line.count(chr(10))}"
+    assert problem.fix
+
+
+def test_a_row_that_names_an_unknown_group_is_refused() -> None:
+    assert (
+        "'NOWHERE': in capitals there are only" in refusal(HEAD + "| 1 | `^NOWHERE` | file | trivial | code | w |").why
+    )
 
 
 def test_a_page_has_exactly_one_table_with_the_right_columns() -> None:

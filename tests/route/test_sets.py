@@ -13,7 +13,7 @@ from tests.route import SHIPPED, task
 DATA = Path(__file__).parents[1] / "data"
 
 
-@pytest.mark.parametrize("name", ["dev", "heldout", "fresh", "tricky", "last"])
+@pytest.mark.parametrize("name", ["dev", "heldout", "fresh", "tricky", "last", "blind"])
 def test_errands_stay_here_and_complex_work_never_does(name: str) -> None:
     lines = (DATA / f"routing_{name}.jsonl").read_text("utf-8").splitlines()
     labelled = [json.loads(line) for line in lines]
