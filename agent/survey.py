@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,10 +22,11 @@ from agent.board import Board
 from agent.config import Settings, load_settings, state_dir
 from agent.handlers import HANDLERS
 from agent.identity import identify
-from agent.inbox import Inbox
+from agent.inbox import Drop, Inbox
 from agent.route.router import Router
 from agent.route.types import KNOWN_TYPES
 from agent.vault.finished import Archive
+from agent.vault.layout import invalid_report_path
 from agent.vault.task import read_task
 from agent.vault.values import Status, Task
 
@@ -87,7 +88,17 @@ class Survey:
             if not identity.left_over:
                 items.append(self._item(identity.task, path in running, str(said.get(path, ""))))
         items += [
-            Item(drop.path, drop.path, str(Status.INVALID), "auto", "auto", "normal", drop.path, None, drop.refused)
+            Item(
+                _refused_id(drop),
+                drop.path,
+                str(Status.INVALID),
+                "auto",
+                "auto",
+                "normal",
+                drop.path,
+                None,
+                drop.refused,
+            )
             for drop in look.refused
         ]
         return items
@@ -194,6 +205,11 @@ class Survey:
         if ready and not self.working:
             found.append(_problem(f"{len(ready)} tasks are ready and no worker runs here", str(self.root), "gofer run"))
         return found
+
+
+def _refused_id(drop: Drop) -> str:
+    """The name of the report on what cannot be read at all."""
+    return PurePosixPath(invalid_report_path(PurePosixPath(drop.path).stem, drop.key)).stem
 
 
 def _problem(what: str, where: str, fix: str) -> dict[str, str]:

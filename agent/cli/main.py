@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
@@ -78,6 +79,19 @@ def main(argv: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output went away: `gofer list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except Exception as error:  # the process border
+        click.echo(_paragraph(_defect(error)), err=True)
+        return 1
+
+
+def _defect(error: Exception) -> GoferError:
+    """What nobody foresaw, with the place in Gofer where it happened."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{frame.filename}, line {frame.lineno}, in {frame.name}"
+    if isinstance(error, OSError):
+        return GoferError(f"the system refused: {error}", where=where)
+    why, fix = f"{type(error).__name__}: {error}", "please report it with these lines; gofer doctor may help meanwhile"
+    return GoferError("this is a defect of Gofer's own", where=where, why=why, fix=fix)
 
 
 def _paragraph(error: GoferError) -> str:
