@@ -54,7 +54,7 @@ class House:
         self.folder, self.root = folder, folder / "vault"
         self.config = folder / "config.toml"
         self.config.write_text(settings, "utf-8")
-        inherited = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR", "COVERAGE_PROCESS_START")
+        inherited = ("PATH", "PYTHONPATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR", "COVERAGE_PROCESS_START")
         self.env: dict[str, str] = {
             **{name: os.environ[name] for name in inherited if name in os.environ},
             "GOFER_STATE_DIR": str(folder / "state"),
