@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from agent.claims import Claim
 from agent.errors import TimeUp
 from agent.inbox import Drop
+from agent.runs import RunFolder
 from agent.vault.values import Decision, Task, Usage
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Run:
     claim: Claim
     started: datetime
     limit: float  # seconds of wall clock
-    folder: Path  # its run folder
+    folder: RunFolder
     number: int = field(default_factory=lambda: next(_numbers))
     deadline: float = 0.0  # on the monotonic clock
     cancelled: threading.Event = field(default_factory=threading.Event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,24 +14,52 @@ KEEP_DAYS = 30
 LINE = 2000  # characters of one log line
 
 
+class RunFolder:
+    """`task.md`, `run.log` and `result.md` of one run; a second attempt on the same day adds to the same log."""
+
+    def __init__(self, path: Path, gate: OutputGate) -> None:
+        self.path, self._gate = path, gate
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            path.mkdir(parents=True)
+        self._log = os.open(path / "run.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def note(self, line: str) -> None:
+        """Add one line to the log, with the time. After the end of the run it is not heard any more."""
+        if self._log >= 0:
+            text = self._gate.redact(line).replace("\n", "\n    ")[:LINE]
+            os.write(self._log, f"{utc(datetime.now(UTC))} {text}\n".encode("utf-8", "replace"))
+
+    def keep(self, name: str, text: str) -> None:
+        """Put a file beside the log. It is for looking at: nothing depends on it, so it is not synced."""
+        handle = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(handle, text.encode("utf-8", "replace"))
+        finally:
+            os.close(handle)
+
+    def close(self, line: str) -> None:
+        """The last line, and the end of the log."""
+        self.note(line)
+        handle, self._log = self._log, -1
+        if handle >= 0:
+            os.close(handle)
+
+
 class RunFolders:
-    """`runs/<day>/<task id>/` with `task.md`, `run.log` and `result.md`; a second attempt adds to the same log."""
+    """`runs/<day>/<task id>/` for every run of the last thirty days."""
 
     def __init__(self, root: Path, gate: OutputGate) -> None:
         self.root, self._gate = root, gate
 
-    def open(self, task: str, text: str, now: datetime) -> Path:
+    def open(self, task: str, text: str, now: datetime) -> RunFolder:
         """Make the folder of a run and put the task into it."""
-        folder = self.root / now.astimezone(UTC).strftime("%Y-%m-%d") / task
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "task.md").write_text(self._gate.redact(text), "utf-8")
+        folder = RunFolder(self.root / now.astimezone(UTC).strftime("%Y-%m-%d") / task, self._gate)
+        folder.keep("task.md", self._gate.redact(text))
         return folder
-
-    def note(self, folder: Path, line: str) -> None:
-        """Add one line to the run's log, with the time."""
-        text = self._gate.redact(line).replace("\n", "\n    ")[:LINE]
-        with (folder / "run.log").open("a", encoding="utf-8") as log:
-            log.write(f"{utc(datetime.now(UTC))} {text}\n")
 
     def find(self, task: str) -> Path | None:
         """The newest folder of a task, None when there is none (any more)."""

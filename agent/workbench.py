@@ -62,7 +62,7 @@ class Workbench:
         run = Run(drop, task, decision, claim, now, limit, folder, deadline=time.monotonic() + limit)
         if cancelled:
             run.cancelled.set()
-        self.folders.note(folder, f"attempt {claim.attempt}: {decision.reason}")
+        folder.note(f"attempt {claim.attempt}: {decision.reason}")
         lane = self.local if decision.who is Who.LOCAL and task.problem is None and not cancelled else self.code
         lane.start(run, lambda run: _timed(work, self, run))
 
@@ -93,10 +93,10 @@ class Workbench:
             files=self.overlay,
             ask=self.asking.of(run),
             facts=self.facts,
-            note=lambda line: self.folders.note(run.folder, line),
+            note=run.folder.note,
             check=run.check,
             memory=memory,
-            run_dir=run.folder,
+            run_dir=run.folder.path,
         )
         result = handler.run(context, params)
         self.overlay.propose(result.changes)
@@ -108,7 +108,7 @@ class Workbench:
 
     def log_defect(self, run: Run, error: BaseException) -> None:
         """The whole traceback into the run's log."""
-        self.folders.note(run.folder, "".join(traceback.format_exception(error)))
+        run.folder.note("".join(traceback.format_exception(error)))
 
     def close(self) -> tuple[Run, ...]:
         """Stop everything; returns the runs that had not ended, to be handed back."""

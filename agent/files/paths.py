@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from agent.errors import Refused
 
@@ -38,6 +39,7 @@ def fold(name: str) -> str:
     return unicodedata.normalize("NFKC", plain).partition(":")[0].rstrip(" .")
 
 
+@lru_cache(maxsize=4096)
 def parts(path: str) -> tuple[str, ...]:
     """The components of a relative POSIX path; a leading `./` is dropped.
 
