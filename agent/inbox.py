@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from agent.vault.names import looks_like_task_name
-from agent.vault.task import MAX_BYTES
+from agent.vault.readable import MAX_BYTES
 
 NEAR = 86_400.0  # seconds before the day it is due, from which a task is served a rank earlier
 _HEADER = 4096  # bytes looked at for a hint of status and priority

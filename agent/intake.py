@@ -23,7 +23,8 @@ from agent.requests import Requests
 from agent.route.types import KNOWN_TYPES
 from agent.runner import Run
 from agent.vault.finished import Archive
-from agent.vault.task import read_params, read_task
+from agent.vault.params import read_params
+from agent.vault.task import read_task
 from agent.vault.values import Decision, Problem, Status, Task, Who
 
 BATCH = 256  # tasks admitted in one travel of the road

@@ -19,7 +19,7 @@ from agent.handlers.base import Context
 from agent.inbox import Drop
 from agent.runner import Lane, Run
 from agent.runs import RunFolders
-from agent.vault.task import read_params
+from agent.vault.params import read_params
 from agent.vault.values import Decision, HandoffReason, Result, Status, Task, Tier, Who
 
 HANDOFF_LIMIT = 60.0  # seconds, for a run that only writes a hand-off

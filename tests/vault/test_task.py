@@ -14,7 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.text import normal_form
-from agent.vault.task import RESERVED, read_task, seconds
+from agent.vault.conversions import seconds
+from agent.vault.task import read_task
+from agent.vault.task_keys import RESERVED
 from agent.vault.values import Priority, Problem, Status, Task
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "task_vectors.json").read_text("utf-8"))

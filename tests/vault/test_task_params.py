@@ -8,7 +8,8 @@ import pytest
 
 from agent.errors import BadHeader
 from agent.handlers.base import NoParams, Params
-from agent.vault.task import read_params, read_task
+from agent.vault.params import read_params
+from agent.vault.task import read_task
 
 
 class FileParams(Params):
