@@ -28,6 +28,7 @@ from agent.git.repository import Head, Repository
 QUIET = 0.3  # seconds since anybody else changed index or HEAD
 PATIENCE = 5.0  # seconds to wait for such a moment, then go on anyway
 EDITOR_AGE = 120.0  # seconds: a commit message older than this was abandoned
+SEARCHED = 20 << 20  # bytes looked through for names; beyond that asking git is faster
 _GUARD = 'while read -r _; do :; done; [ "$1" -ef "$2" ] && rm -f "$1"; rm -f "$2"'
 
 
@@ -127,6 +128,7 @@ class Branch:
         whether its bytes hold any of the names at all (index versions 2 and 3 store names whole)."""
         data = self._prepared.read_bytes()
         plain = data[4:8] in (b"\0\0\0\2", b"\0\0\0\3") and not any(self.repository.git_dir.glob("sharedindex.*"))
+        plain = plain and len(data) * len(entries) < SEARCHED
         names = [path for path in entries if not plain or path.encode() + b"\0" in data]
         if not names:
             return {}
