@@ -13,6 +13,7 @@ from agent.desk import Desk
 from agent.errors import Busy, Usage
 from agent.requests import Requests
 from agent.road import road
+from agent.route.types import KNOWN_TYPES
 from agent.survey import Survey
 from agent.text import normal_form
 from agent.vault.drops import put
@@ -36,7 +37,7 @@ def retry(task: str, vault: Path | None, as_json: bool) -> None:
     raw = normal_form((root / found.path).read_bytes())
     text = as_dropped(raw)
     path = put(root, text, task_slug(task))
-    _, name = archive.latest(read_task(text.encode(), path).id)
+    _, name = archive.latest(read_task(text.encode(), path, types=KNOWN_TYPES).id)
     if as_json:
         print_json({"id": name, "state": "open", "path": path})
     else:

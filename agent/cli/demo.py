@@ -18,6 +18,7 @@ from agent.config import load_settings, state_dir
 from agent.git.command import Git
 from agent.newvault import make_vault
 from agent.route.router import Router
+from agent.route.types import KNOWN_TYPES
 from agent.vault.finished import Archive
 from agent.vault.task import read_task
 from agent.vault.values import Who
@@ -94,7 +95,7 @@ def _explained(data: dict[str, Any], vault: Path) -> dict[str, Any]:
         found = archive.find(task["id"])
         lying = next((p for p in (vault / "inbox").glob("*.md") if task["id"].startswith(p.stem)), None)
         path = vault / found.path if found else lying
-        read = read_task(path.read_bytes(), f"inbox/{path.name}") if path else None
+        read = read_task(path.read_bytes(), f"inbox/{path.name}", types=KNOWN_TYPES) if path else None
         who = str(router.route(read).who) if read and task["tier"] else None
         if task["status"] == "handed-off":
             who = str(Who.LEAD)
