@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from agent.route.request import CODE, FUNCTION_WORDS, LIKELY, NUMBER, PATH, TEXT, URL, Request, Word
@@ -65,7 +66,7 @@ class Term:
     parts: tuple[tuple[Words, ...], ...]  # what each choice is made of
     starts: Words  # the first words of all choices: most words are turned away here
     single: Words  # all choices of one word, as one question
-    phrases: tuple[tuple[Words, ...], ...]  # the others
+    phrases: Mapping[str, tuple[tuple[Words, ...], ...]]  # the others by first word; by "" when that is open
     whole: bool  # nothing may follow that would make it part of a longer name
 
     def places(self, request: Request, number: int, start: int) -> Iterable[int]:
@@ -84,10 +85,11 @@ class Term:
             return -1
         if self.single.fit(sentence[place]) and self._whole(sentence, place + 1):
             return place + 1
-        for phrase in self.phrases:
-            end = place + len(phrase)
-            if phrase[0].fit(sentence[place]) and end <= len(sentence) and all(map(_fit, phrase, sentence[place:end])):
-                return end if self._whole(sentence, end) else -1
+        if self.phrases:
+            for phrase in (*self.phrases.get(sentence[place].text, ()), *self.phrases.get("", ())):
+                end = place + len(phrase)
+                if end <= len(sentence) and all(map(_fit, phrase, sentence[place:end])) and self._whole(sentence, end):
+                    return end
         return -1
 
     def _whole(self, sentence: Sequence[Word], end: int) -> bool:
@@ -136,16 +138,15 @@ class Pattern:
 
     def _in_sentence(self, request: Request, number: int) -> str:
         # The leftmost place of each run leaves most room for the next, so no other needs to be tried.
-        place = 0
-        shown: list[str] = []
+        ends = [0]
         for run in self.runs:
-            ends = _ends(run, request, number, place)
-            if not ends:
+            found = _ends(run, request, number, ends[-1])
+            if not found:
                 return ""
-            sentence = request.sentences[number]
-            shown += (_chosen(term, sentence, end) for term, end in zip(run, ends, strict=True))
-            place = ends[-1]
-        return " ".join(shown)
+            ends += found
+        sentence = request.sentences[number]
+        terms = (term for run in self.runs for term in run)
+        return " ".join(_chosen(term, sentence, end) for term, end in zip(terms, ends[1:], strict=True))
 
 
 def parse_group(text: str, groups: Groups = NO_GROUPS) -> tuple[str, ...]:
@@ -209,7 +210,11 @@ def _term(piece: str, groups: Groups) -> Term:
     parts = tuple(tuple(any_of((part,), piece) for part in choice.split("_")) for choice in choices)
     single = any_of(tuple(choice for choice in choices if "_" not in choice), piece)
     starts = any_of(tuple(choice.partition("_")[0] for choice in choices), piece)
-    phrases = tuple(phrase for phrase in parts if len(phrase) > 1)
+    phrases: dict[str, tuple[tuple[Words, ...], ...]] = {}
+    for phrase in parts:
+        if len(phrase) > 1:
+            key = next(iter(phrase[0].exact), "")
+            phrases[key] = (*phrases.get(key, ()), phrase)
     return Term(match[1], choices, parts, starts, single, phrases, bool(match[3]))
 
 
@@ -228,14 +233,22 @@ def _expand(choices: Iterable[str], groups: Groups) -> tuple[str, ...]:
 
 def any_of(choices: tuple[str, ...], piece: str) -> Words:
     """Compile single words, beginnings, endings and kinds. ValueError names the `piece` that one cannot be read in."""
+    try:
+        return _compiled(choices)
+    except ValueError as problem:
+        raise ValueError(f"'{piece}': {problem}") from None
+
+
+@lru_cache(maxsize=4096)  # a page names the same groups again and again
+def _compiled(choices: tuple[str, ...]) -> Words:
     plain = [choice for choice in choices if choice not in KINDS]
     for word in plain:
         if not _WORD.fullmatch(word):
-            raise ValueError(f"'{piece}': '{word}' is no word")
+            raise ValueError(f"'{word}' is no word")
         if word != word.lower():
-            raise ValueError(f"'{piece}': words are written in small letters, a group in capitals")
+            raise ValueError("words are written in small letters, a group in capitals")
         if word.endswith("*") and len(word) <= STEM:
-            raise ValueError(f"'{piece}': a stem needs {STEM} letters before the *")
+            raise ValueError(f"a stem needs {STEM} letters before the *")
     return Words(
         frozenset(word for word in plain if "*" not in word),
         tuple(word[:-1] for word in plain if word.endswith("*")),
