@@ -48,6 +48,7 @@ class Branch:
         self.repository = repository
         self._index, self._lock = repository.index, repository.git_dir / "index.lock"
         self._prepared = repository.git_dir / "gofer-index"
+        self._prepared_lock = repository.git_dir / "gofer-index.lock"  # git's own, while it writes the prepared one
         self._guard: subprocess.Popen[bytes] | None = None
         self._mover: subprocess.Popen[bytes] | None = None
         self._own: tuple[int, int] = (0, 0)  # what our own last write left behind: index time, ref time
@@ -98,7 +99,7 @@ class Branch:
 
     def _prepare(self, entries: Mapping[str, Entry]) -> tuple[os.stat_result | None] | None:
         """Write the new index beside the old one; returns the old one's stat, None when there is nothing to do."""
-        self._prepared.unlink(missing_ok=True)
+        self._discard()
         before: os.stat_result | None = None
         with contextlib.suppress(FileNotFoundError):
             before = os.stat(self._index)
@@ -217,9 +218,14 @@ class Branch:
         worker was about to put on the branch, "" when nothing was under way."""
         if _identity(self._prepared) is not None and _inode(self._prepared) == _inode(self._lock):
             self._lock.unlink(missing_ok=True)
-        self._prepared.unlink(missing_ok=True)
+        self._discard()
         if commit:
             self._unlock(self.repository.head(), commit)
+
+    def _discard(self) -> None:
+        """Forget the prepared index, and the lock that a killed `update-index` of ours left beside it."""
+        self._prepared_lock.unlink(missing_ok=True)
+        self._prepared.unlink(missing_ok=True)
 
     def rest(self) -> None:
         """End the long-lived `update-ref`; the next move starts a new one."""
