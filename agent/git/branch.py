@@ -15,6 +15,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from agent.git.repository import Head, Repository
 
 QUIET = 0.3  # seconds since anybody else changed index or HEAD
 PATIENCE = 5.0  # seconds to wait for such a moment, then go on anyway
+ABANDONED = 1.0  # seconds: an empty lock that is older belongs to nobody
+FATAL = 128  # git's exit code when it gives up by itself; above it a shell tells of a signal
 EDITOR_AGE = 120.0  # seconds: a commit message older than this was abandoned
 SEARCHED = 20 << 20  # bytes looked through for names; beyond that asking git is faster
 _GUARD = 'while read -r _; do :; done; [ "$1" -ef "$2" ] && rm -f "$1"; rm -f "$2"'
@@ -88,7 +91,11 @@ class Branch:
         """Let index and branch follow from `head` to `commit`. Raises Busy, with nothing changed on the branch,
         when somebody else was faster: build anew on what is there now."""
         assert head.branch is not None
-        swap = self._prepare(entries)
+        try:
+            swap = self._prepare(entries)
+        except BaseException:
+            self._discard()
+            raise
         if swap:
             self._swap(head, *swap)
         crash.step("index swapped, branch not moved")
@@ -195,22 +202,25 @@ class Branch:
                 mover.stdin.flush()
                 if mover.stdout.readline() == b"start: ok\n" and mover.stdout.readline() == b"commit: ok\n":
                     return
+            self.rest()
+            if mover.returncode < 0 or mover.returncode > FATAL:
+                self._unlock(head, commit)
             found = self.repository.info(head.branch or "")
             if found and found[0] == commit:
                 return
-            self._unlock(head, commit)
             if (found[0] if found else None) != head.commit:
                 break
-        self.rest()
         raise Busy("the branch moved, or its lock is held", where=head.branch or "")
 
     def _unlock(self, head: Head, commit: str) -> None:
         """Remove what a killed `update-ref` of ours left: a lock that names our commit, or an empty one that
-        nobody has touched for a second."""
+        nobody touches for a second (a living git fills or removes its own within milliseconds)."""
         for lock in (self.repository.common_dir / f"{head.branch}.lock", self.repository.git_dir / "HEAD.lock"):
             with contextlib.suppress(FileNotFoundError):
-                said = lock.read_text("ascii", "replace").strip()
-                if said == commit or (not said and time.time() - os.stat(lock).st_mtime > 1):
+                pause = threading.Event()
+                while not (said := lock.read_text("ascii", "replace").strip()) and _age(lock) < ABANDONED:
+                    pause.wait(0.02)
+                if said in ("", commit):
                     lock.unlink()
 
     def repair(self, commit: str = "") -> None:
@@ -269,6 +279,10 @@ def _mtime(path: Path) -> int:
         return os.stat(path).st_mtime_ns
     except OSError:
         return 0
+
+
+def _age(path: Path) -> float:
+    return abs(time.time() - os.stat(path).st_mtime)
 
 
 def _sync_file(path: Path) -> None:
