@@ -12,7 +12,7 @@ import pytest
 
 from tests.support import home_of
 
-pytest_plugins = ["tests.engine.fixtures"]
+pytest_plugins = ["tests.engine.fixtures", "tests.crash.fixtures"]
 
 
 @pytest.fixture(scope="session", autouse=True)
