@@ -17,7 +17,7 @@ from datetime import datetime
 from agent import crash
 from agent.errors import Busy, GoferError
 from agent.files import Beneath
-from agent.files.group import put_all
+from agent.files.group import change_all, put_all, remove_all
 from agent.git.branch import Branch, Entry
 from agent.git.repository import Head, Repository
 from agent.git.store import Store
@@ -64,36 +64,14 @@ class Publisher:
     def deliver(self, records: Iterable[Record]) -> list[Record]:
         """Apply each record's changes and put its files into the work tree. Returns those that no longer fit,
         because a person changed a file in between: nothing of theirs is touched, and the task runs again."""
-        misfits, whole = [], {}
-        for record in records:
-            try:
-                self._apply(record)
-            except Busy:
-                misfits.append(record)
-                continue
-            whole.update({path: text.encode() for path, text in record.files.items()})
-        put_all(self.files, whole)
+        records = list(records)
+        unfit = change_all(self.files, (record.changes for record in records))
+        misfits = [record for number, record in enumerate(records) if number in unfit]
+        fits = (record for number, record in enumerate(records) if number not in unfit)
+        put_all(self.files, {path: text.encode() for record in fits for path, text in record.files.items()})
         crash.step("files delivered")
         self.journal.drop(record.key for record in misfits)
         return misfits
-
-    def _apply(self, record: Record) -> None:
-        for change in record.changes:
-            now = self._digest(change.path)
-            after = None if change.after is None else hashlib.sha256(change.after).hexdigest()
-            if now == after:
-                continue  # a crash fell between the effect and the next step
-            if change.after is None:
-                self.files.remove(change.path, expect=change.before or "")
-            else:
-                self.files.write(change.path, change.after, expect=change.before)
-            crash.step("change applied")
-
-    def _digest(self, path: str) -> str | None:
-        try:
-            return hashlib.sha256(self.files.read(path, limit=64 << 20)).hexdigest()
-        except FileNotFoundError:
-            return None
 
     # -- into the branch -------------------------------------------------------------------------------------------
 
@@ -222,17 +200,13 @@ class Publisher:
 
     def remove_left_over(self, path: str, run: str) -> None:
         """Remove a task file that lingers after its outcome, in this revision only."""
-        raw = self._read(path)
-        if raw is not None and _revision(raw) == run:
-            with suppress(Busy, FileNotFoundError):
-                self.files.remove(path, expect=hashlib.sha256(raw).hexdigest())
+        remove_all(self.files, [path], lambda _, raw: _revision(raw) == run)
 
     # -- afterwards ------------------------------------------------------------------------------------------------
 
     def _settle(self, records: tuple[Record, ...]) -> Published:
-        for record in records:
-            if record.source:
-                self.remove_left_over(record.source, record.revision)
+        runs = {record.source: record.revision for record in records if record.source}
+        remove_all(self.files, runs, lambda path, raw: _revision(raw) == runs[path])
         for path in self.leaving:
             with suppress(FileNotFoundError, GoferError):
                 self.files.remove(path, expect=hashlib.sha256(self.files.read(path)).hexdigest())

@@ -1,16 +1,56 @@
-"""Writing many files as one group: every file whole or not at all, with one wait for the disk instead of one each."""
+"""Writing and removing many files as one group: every file whole or not at all, with one wait for the disk instead of
+one each."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from hashlib import sha256
+from itertools import islice
 
-from agent.files.beneath import _CREATE, Beneath, _libc, _pending, _sync, _temp_name, _told
+from agent import crash
+from agent.errors import Busy, Refused
+from agent.files.beneath import (
+    _CREATE,
+    Beneath,
+    _check_regular,
+    _libc,
+    _pending,
+    _read,
+    _rename_new,
+    _sync,
+    _temp_name,
+    _told,
+)
 from agent.files.paths import parts
+from agent.vault.values import Change
 
 MANY = 16  # files from which one sync of the whole file system is faster than one of each file
+TOGETHER = 128  # changes that are prepared at once: each may need a folder of its own to stay open
+LARGEST = 64 << 20  # bytes of a file that is compared before it is changed or removed
+
+
+class _Folders:
+    """Folders held open for a group, so that each is walked to once and synced once."""
+
+    def __init__(self, door: Beneath, stack: ExitStack) -> None:
+        self._door, self._stack = door, stack
+        self._open: dict[tuple[str, ...], int] = {}
+
+    def of(self, path: str, *, make: bool = False) -> tuple[int, str]:
+        """The descriptor of a file's folder and the file's name. FileNotFoundError when there is no such folder."""
+        *above, name = parts(path)
+        key = tuple(above)
+        if key not in self._open:
+            self._open[key] = self._stack.enter_context(self._door._folder(above, path, make=make))
+        return self._open[key], name
+
+    def sync(self) -> None:
+        for folder in self._open.values():
+            os.fsync(folder)
 
 
 def put_all(door: Beneath, files: Mapping[str, bytes]) -> None:
@@ -19,41 +59,129 @@ def put_all(door: Beneath, files: Mapping[str, bytes]) -> None:
     Each file appears whole; all are on disk when this returns. A file that already holds its bytes is left alone,
     so a repetition after a crash does not disturb an editor.
     """
-    changed = {path: data for path, data in files.items() if not _holds(door, path, data)}
-    if not changed:
-        return
-    with ExitStack() as stack:
-        folders: dict[tuple[str, ...], int] = {}
-        written: list[tuple[int, str, str]] = []
-        stack.callback(_clean_up, written)
-        for path, data in changed.items():
-            *above, name = parts(path)
-            key = tuple(above)
+    with _group(door) as (folders, written):
+        todo = []
+        for path, data in files.items():
             with _told(path):
-                if key not in folders:
-                    folders[key] = stack.enter_context(door._folder(above, path, make=True))
-                temp = _temp_name()
-                written.append((folders[key], temp, name))
-                _write(folders[key], temp, data, synced=len(changed) < MANY)
-        if len(changed) >= MANY:
-            _sync_file_system(next(iter(folders.values())), written)
+                folder, name = folders.of(path, make=True)
+                if not _holds(folder, name, path, data):
+                    todo.append((folder, name, data))
+        if not todo:
+            return
+        for folder, name, data in todo:
+            temp = _temp_name()
+            written.append((folder, temp, name))
+            with _told(name):
+                _write(folder, temp, data, synced=len(todo) < MANY)
+        if len(todo) >= MANY:
+            _sync_file_system(written)
         for folder, temp, name in written:
             with _told(name):
                 os.rename(temp, name, src_dir_fd=folder, dst_dir_fd=folder)
-        for folder in folders.values():
-            os.fsync(folder)
+        folders.sync()
 
 
-def _holds(door: Beneath, path: str, data: bytes) -> bool:
+def change_all(door: Beneath, groups: Iterable[Sequence[Change]]) -> set[int]:
+    """Make the changes of each group, in order, and give the numbers of the groups that do not fit.
+
+    A group ends at the first change that finds other bytes than it expects, because somebody changed the file; what
+    is there is left alone. A change that is made already is passed over, so that a repetition after a crash is safe.
+    Each file appears whole, and all is on disk when this returns. Raises TryLater as `Beneath` does.
+    """
+    misfits: set[int] = set()
+    todo = ((number, change) for number, group in enumerate(groups) for change in group)
+    while together := list(islice(todo, TOGETHER)):
+        with _group(door) as (folders, written):
+            temps = [_prepare(folders, written, change, synced=len(together) < MANY) for _, change in together]
+            if written and len(together) >= MANY:
+                _sync_file_system(written)
+            for (number, change), temp in zip(together, temps, strict=True):
+                if number not in misfits and not _change(folders, change, temp):
+                    misfits.add(number)
+            folders.sync()
+    return misfits
+
+
+def remove_all(door: Beneath, paths: Iterable[str], fits: Callable[[str, bytes], bool]) -> None:
+    """Delete those of these files whose bytes are, at that moment, what `fits` wants. Others, links and what is gone
+    are left alone."""
+    with _group(door) as (folders, _):
+        for path in paths:
+            with suppress(FileNotFoundError, Refused, Busy), _told(path):
+                folder, name = folders.of(path)
+                if fits(path, _read(folder, name, path, LARGEST)):
+                    os.unlink(name, dir_fd=folder)
+        folders.sync()
+
+
+@contextmanager
+def _group(door: Beneath) -> Iterator[tuple[_Folders, list[tuple[int, str, str]]]]:
+    """Open folders, and temporary files that are gone afterwards unless they were renamed."""
+    written: list[tuple[int, str, str]] = []
+    with ExitStack() as stack:
+        folders = _Folders(door, stack)
+        try:
+            yield folders, written
+        finally:
+            _clean_up(written)  # while the folders are still open
+
+
+def _prepare(
+    folders: _Folders, written: list[tuple[int, str, str]], change: Change, *, synced: bool
+) -> tuple[int, str, str] | None:
+    """The new content beside its place; None when there is none, or no such place: then the change will not fit."""
+    if change.after is None:
+        return None
+    with suppress(Refused, Busy), _told(change.path):
+        folder, name = folders.of(change.path, make=True)
+        temp = _temp_name()
+        written.append((folder, temp, name))
+        mode = None
+        with suppress(FileNotFoundError):
+            mode = stat.S_IMODE(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        _write(folder, temp, change.after, synced=synced, mode=mode)
+        return written[-1]
+    return None
+
+
+def _change(folders: _Folders, change: Change, temp: tuple[int, str, str] | None) -> bool:
+    """Make one prepared change; False when it does not fit what lies there."""
+    after = None if change.after is None else sha256(change.after).hexdigest()
+    with suppress(Refused, Busy), _told(change.path):
+        try:
+            folder, name = folders.of(change.path)
+            now = sha256(_read(folder, name, change.path, LARGEST)).hexdigest()
+        except FileNotFoundError:
+            now = None
+        if now == after:
+            return True  # a crash fell between the effect and the next step
+        if now != change.before or (after is not None and temp is None):
+            return False
+        if temp is None:
+            os.unlink(name, dir_fd=folder)
+        elif now is None:
+            _rename_new(temp[0], temp[1], temp[2], change.path)
+        else:
+            os.rename(temp[1], temp[2], src_dir_fd=temp[0], dst_dir_fd=temp[0])
+        crash.step("change applied")
+        return True
+    return False
+
+
+def _holds(folder: int, name: str, path: str, data: bytes) -> bool:
     try:
-        return door.stat(path).st_size == len(data) and door.read(path, len(data)) == data
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        _check_regular(found, path)
+        return found.st_size == len(data) and _read(folder, name, path, len(data)) == data
     except FileNotFoundError:
         return False
 
 
-def _write(folder: int, name: str, data: bytes, *, synced: bool) -> None:
+def _write(folder: int, name: str, data: bytes, *, synced: bool, mode: int | None = None) -> None:
     handle = os.open(name, _CREATE, 0o644, dir_fd=folder)
     try:
+        if mode is not None:
+            os.fchmod(handle, mode)
         view = memoryview(data)
         while view:
             view = view[os.write(handle, view) :]
@@ -63,10 +191,10 @@ def _write(folder: int, name: str, data: bytes, *, synced: bool) -> None:
         os.close(handle)
 
 
-def _sync_file_system(folder: int, written: list[tuple[int, str, str]]) -> None:
+def _sync_file_system(written: list[tuple[int, str, str]]) -> None:
     """syncfs(2) where there is one (ten times faster for a thousand files), else a sync of each file."""
     if hasattr(_libc, "syncfs"):
-        if _libc.syncfs(folder) == 0:
+        if _libc.syncfs(written[0][0]) == 0:
             return
         code = ctypes.get_errno()
         with _told("."):
