@@ -180,7 +180,7 @@ class Publisher:
         for line in lines:
             data = line.encode() + b"\n"
             path = ledger.next_segment(sizes, self.worker, now.date(), len(data))
-            content = grown.get(path, self._read(path) or b"")
+            content = grown[path] if path in grown else self._read(path) or b""
             if data not in content:
                 content += data
             grown[path], sizes[path] = content, len(content)
