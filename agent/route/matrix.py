@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import BadConfig
 from agent.route.pattern import KINDS, Groups, Pattern, Words, any_of, index_keys, parse_group, parse_pattern
-from agent.route.request import FUNCTION_WORDS, LIKELY, SURE, THINGS, Request, Word
+from agent.route.request import FUNCTION_WORDS, JOINING, LIKELY, NUMBER, SURE, THINGS, Request, Word
 from agent.route.types import HANDOFF, TYPES
 from agent.vault.values import Tier, Who
 
@@ -64,8 +64,9 @@ class Matrix:
     def stranger(self, request: Request) -> str:
         """A further order that is none of FURTHER, or "".
 
-        Any unknown word counts that begins a sentence or follows "then"; behind a comma or "and" it may be one more
-        thing, so there it counts when it has an object: "and harden the server", but not "names and numbers".
+        Any unknown word counts that begins a sentence or follows "then". Behind a comma or "and" it may be one more
+        thing, so there it counts when it has an object: "and harden the server", "and draw conclusions", but not
+        "names and numbers". Being too strict here sends "names and phone numbers" up, which only costs money.
         """
         first, place = request.opening
         for number, sentence in enumerate(request.sentences):
@@ -118,7 +119,11 @@ def load_matrix(
 
 
 def _has_object(sentence: Sequence[Word], at: int) -> bool:
-    return at + 1 < len(sentence) and sentence[at + 1].text in THINGS and sentence[at + 1].order < LIKELY
+    if at + 1 == len(sentence) or sentence[at + 1].order >= LIKELY:
+        return False
+    text, kind, _ = sentence[at + 1]
+    joined = sentence[at - 1].text in JOINING and kind != NUMBER and text not in FUNCTION_WORDS
+    return text in THINGS or joined
 
 
 @contextmanager

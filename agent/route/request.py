@@ -56,9 +56,9 @@ _CONTEXT = _words(
     yesterday thanks thank fyi note"""
 )
 _ARTICLES = _words("the a an")
-_JOINING = _words("and then also plus afterwards before after while or but")
+_CLAUSES = _words("and then also plus afterwards before after while or but")
 _SURELY = _words("then afterwards")  # what follows is an order
-_PERHAPS = _words("and also plus but or")  # what follows is an order or one more thing
+JOINING = _words("and also plus but or")  # what follows is an order or one more thing
 # Words that are never an order by themselves.
 FUNCTION_WORDS = _words(
     """the a an this these that those our my your his her its their it he she they i we you me us him them there here
@@ -104,7 +104,7 @@ def read_request(title: str, text: str) -> Request:
     for line, heading in _lines(text.lower().replace("’", "'")):
         reader.take(line, heading)
     sentences = reader.finish()
-    alone = len(sentences) == 1 and not reader.pauses and _JOINING.isdisjoint(word.text for word in sentences[0])
+    alone = len(sentences) == 1 and not reader.pauses and _CLAUSES.isdisjoint(word.text for word in sentences[0])
     return Request(sentences, _opening(sentences, reader.headings), alone)
 
 
@@ -189,7 +189,7 @@ class _Reader:
         self._paused = False
         if text in _SURELY:
             self._order = SURE
-        elif text in _PERHAPS:
+        elif text in JOINING:
             self._order = max(LIKELY, self._order)
         elif text not in _POLITE:
             self._order = POSSIBLE if text in _OPENERS else 0

@@ -120,6 +120,8 @@ def test_the_reason_names_the_row_and_its_words() -> None:
         "Fetch https://example.org/x, then frobnicate",
         "Summarize notes/a.md. Frobnicate afterwards.",
         "Summarize notes/a.md; frobnicate it",
+        "Summarize notes/a.md and draw conclusions",
+        "Summarize notes/a.md and lint agent/road.py",
     ],
 )
 def test_a_further_order_that_the_page_does_not_list_goes_up(text: str) -> None:
@@ -130,7 +132,7 @@ def test_a_further_order_that_the_page_does_not_list_goes_up(text: str) -> None:
     "text",
     [
         "Fetch https://example.org/x and tell me the status code",
-        "Summarize notes/a.md in five bullets, names and numbers included",
+        "Summarize notes/a.md in five bullets, with names and numbers",
         "Write a message to Dr. Who about lunch",
     ],
 )
