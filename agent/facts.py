@@ -12,6 +12,7 @@ from typing import Any
 
 from agent.errors import GoferError, PersonMustAct
 from agent.models.base import Health
+from agent.text import parse_utc
 from agent.vault import handoff, ledger
 from agent.vault.finished import Archive
 from agent.vault.values import Status
@@ -82,7 +83,7 @@ def stopped(root: Path) -> str:
 def age(since: str, now: datetime) -> str:
     """How long ago a UTC time was, in words."""
     try:
-        seconds = (now - datetime.fromisoformat(since.replace("Z", "+00:00"))).total_seconds()
+        seconds = (now - parse_utc(since)).total_seconds()
     except ValueError:
         return since
     for size, word in ((86400, "d"), (3600, "h"), (60, "min")):

@@ -23,8 +23,8 @@ from pathlib import Path
 
 from agent import crash
 from agent.errors import Busy
-from agent.git.command import close_pipes, kill_group
-from agent.git.repository import Head, Repository
+from agent.git.command import end
+from agent.git.repository import Head, Repository, mtime
 
 QUIET = 0.3  # seconds since anybody else changed index or HEAD
 PATIENCE = 5.0  # seconds to wait for such a moment, then go on anyway
@@ -72,7 +72,7 @@ class Branch:
     def restless(self, head: Head, now: float) -> bool:
         """Whether somebody else changed index or HEAD within the last 0.3 s (for 5 s at most)."""
         ref = self.repository.newest_ref_time(head.branch or "")
-        seen = (_mtime(self._index), ref)
+        seen = (mtime(self._index), ref)
         newest = max(t for t, own in zip(seen, self._own, strict=True) if t != own) if seen != self._own else 0
         if now - newest / 1e9 >= QUIET:
             self._restless_since = None
@@ -84,7 +84,7 @@ class Branch:
         return True
 
     def _message_open(self, branch: str, now: float) -> bool:
-        message, ref = _mtime(self.repository.git_dir / "COMMIT_EDITMSG"), self.repository.newest_ref_time(branch)
+        message, ref = mtime(self.repository.git_dir / "COMMIT_EDITMSG"), self.repository.newest_ref_time(branch)
         return bool(ref) and message > ref and now - message / 1e9 < EDITOR_AGE
 
     def advance(self, head: Head, commit: str, entries: Mapping[str, Entry]) -> None:
@@ -100,7 +100,7 @@ class Branch:
             self._swap(head, *swap)
         crash.step("index swapped, branch not moved")
         self._move(head, commit)
-        self._own = (_mtime(self._index), self.repository.newest_ref_time(head.branch))
+        self._own = (mtime(self._index), self.repository.newest_ref_time(head.branch))
 
     # -- the index ---------------------------------------------------------------------------------------------
 
@@ -240,18 +240,13 @@ class Branch:
     def rest(self) -> None:
         """End the long-lived `update-ref`; the next move starts a new one."""
         if self._mover is not None:
-            close_pipes(self._mover)
-            try:
-                self._mover.wait(2)
-            except subprocess.TimeoutExpired:
-                kill_group(self._mover)
+            end(self._mover)
             self._mover = None
 
     def close(self) -> None:
         self.rest()
         if self._guard is not None:
-            close_pipes(self._guard)
-            self._guard.wait(2)
+            end(self._guard)
             self._guard = None
 
 
@@ -272,13 +267,6 @@ def _inode(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return stat.st_dev, stat.st_ino
-
-
-def _mtime(path: Path) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0
 
 
 def _age(path: Path) -> float:

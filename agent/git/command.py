@@ -144,6 +144,15 @@ class Git:
         return GitError(args, done.code, done.err, where)
 
 
+def end(process: subprocess.Popen[bytes], patience: float = 2) -> None:
+    """End a long-lived command by closing its pipes; killed with its group when it is there after `patience` s."""
+    close_pipes(process)
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        kill_group(process)
+
+
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """Kill a process and all that it started, and reap it."""
     try:

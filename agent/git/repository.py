@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import PersonMustAct
-from agent.git.command import Git, GitError, close_pipes, kill_group
+from agent.git.command import Git, GitError, end
 
 ZERO = "0" * 40
 _OPERATIONS = {
@@ -130,20 +130,17 @@ class Repository:
     def newest_ref_time(self, branch: str) -> int:
         """When HEAD or the branch last moved, in ns: the newest of reflog, ref file and packed-refs; 0 unknown."""
         places = (self.git_dir / "logs" / "HEAD", self.common_dir / branch, self.common_dir / "packed-refs")
-        return max((_mtime(place) for place in places), default=0)
+        return max((mtime(place) for place in places), default=0)
 
     def rest(self) -> None:
         """Let the long-lived reader go; the next question starts a new one. It would hold deleted packs open."""
         if self._reader is not None:
-            close_pipes(self._reader)
-            try:
-                self._reader.wait(2)
-            except subprocess.TimeoutExpired:
-                kill_group(self._reader)
+            end(self._reader)
             self._reader = None
 
 
-def _mtime(path: Path) -> int:
+def mtime(path: Path) -> int:
+    """When a file last changed, in ns; 0 when it is not there."""
     try:
         return os.stat(path).st_mtime_ns
     except OSError:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from agent.errors import TryLater
-from agent.git.command import Git, GitError, close_pipes, kill_group
+from agent.git.command import Git, GitError, end
 from agent.git.repository import Repository
 
 IDENTITY = "Gofer <gofer@localhost>"
@@ -167,11 +167,7 @@ class Store:
     def close(self) -> None:
         """End the writer. Everything built is already in the vault."""
         if self._writer is not None:
-            close_pipes(self._writer)
-            try:
-                self._writer.wait(5)
-            except subprocess.TimeoutExpired:
-                kill_group(self._writer)
+            end(self._writer, 5)
             self._writer = None
 
 
