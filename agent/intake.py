@@ -105,7 +105,8 @@ class Intake:
         suspects = [drop for drop in drops if self.journal.attempts.get(drop.key) and not self._rests(drop)]
         if suspects:
             innocent = [drop for drop in drops if drop not in suspects]
-            drops, self.more = innocent or suspects[:1], True
+            least = min(suspects, key=lambda drop: self.journal.attempts[drop.key])  # the likeliest culprit comes last
+            drops, self.more = innocent or [least], True
         fresh = [drop.key for drop in drops if not self._rests(drop)]
         self.journal.begin(fresh)
         self._begun.update(fresh)

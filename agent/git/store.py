@@ -101,7 +101,7 @@ class Store:
 
     def _prepare(self) -> None:
         """Make the private repository, or make it anew when it is damaged: it is only a cache."""
-        if not (self.folder / "HEAD").exists():
+        if not self._is_whole():
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             git = Git(self.folder.parent)
@@ -109,11 +109,20 @@ class Store:
                 "init", "--quiet", "--bare", f"--object-format={self.repository.object_format}", "--template=",
                 str(self.folder),
             )  # fmt: skip
-        for old in self.folder.glob("fast_import_crash_*"):
-            old.unlink(missing_ok=True)
+        for old in [*self.folder.glob("fast_import_crash_*"), *(self.folder / "refs" / "heads").glob("build*")]:
+            old.unlink(missing_ok=True)  # the branch too: nothing needs it, and a killed writer leaves its lock
         for old in [*self._packs.glob("*.keep"), *self._packs.glob("tmp_*")]:
             old.unlink(missing_ok=True)
         self._linked = {p.stem for p in self._packs.glob("*.pack") if (self._vault_packs / p.name).exists()}
+
+    def _is_whole(self) -> bool:
+        """Whether git would take the folder for a repository (gitrepository-layout(5))."""
+        try:
+            head = (self.folder / "HEAD").read_bytes()
+            folders = all((self.folder / name).is_dir() for name in ("objects", "refs"))
+            return folders and head.startswith(b"ref: refs/heads/") and (self.folder / "config").stat().st_size > 0
+        except OSError:
+            return False
 
     @property
     def _vault_packs(self) -> Path:
