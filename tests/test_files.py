@@ -66,7 +66,7 @@ def test_q17_a_file_that_must_not_exist_is_never_overwritten(door: Beneath) -> N
 def test_q17_without_renameat2_a_link_publishes_and_still_never_overwrites(
     door: Beneath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.files.beneath._libc", object())  # a system without that call
+    monkeypatch.setattr("agent.files.system._LIBC", object())  # a system without that call
     door.write("a.md", b"one", expect=None)
     with pytest.raises(Busy):
         door.write("a.md", b"two", expect=None)
@@ -215,9 +215,9 @@ def test_the_list_is_sorted_recursive_and_without_hidden_names(door: Beneath) ->
 def test_g03_a_killed_writer_leaves_the_old_file_and_a_temporary_one_that_is_swept(door: Beneath) -> None:
     (door.root / "a.md").write_bytes(b"old")
     script = (
-        "import os, sys\nfrom pathlib import Path\nimport agent.files.beneath as beneath\n"
-        "beneath._sync = lambda handle: os._exit(137)\n"
-        "beneath.Beneath(Path(sys.argv[1])).write('a.md', b'new', expect=sys.argv[2])\n"
+        "import os, sys\nfrom pathlib import Path\nfrom agent.files import Beneath, temporary\n"
+        "temporary.sync = lambda handle: os._exit(137)\n"
+        "Beneath(Path(sys.argv[1])).write('a.md', b'new', expect=sys.argv[2])\n"
     )
     ended = subprocess.run([sys.executable, "-c", script, str(door.root), sha(b"old")], check=False)
     assert ended.returncode == 137

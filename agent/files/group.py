@@ -3,7 +3,6 @@ one each."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,19 +12,13 @@ from itertools import islice
 
 from agent import crash
 from agent.errors import Busy, Refused
-from agent.files.beneath import (
-    _CREATE,
-    Beneath,
-    _check_regular,
-    _libc,
-    _pending,
-    _read,
-    _rename_new,
-    _sync,
-    _temp_name,
-    _told,
-)
+from agent.files import temporary
+from agent.files.beneath import Beneath
+from agent.files.entries import check_regular, read, rename_new
+from agent.files.folders import opened
 from agent.files.paths import parts
+from agent.files.system import sync, sync_file_system
+from agent.files.telling import told
 from agent.vault.values import Change
 
 MANY = 16  # files from which one sync of the whole file system is faster than one of each file
@@ -37,7 +30,7 @@ class _Folders:
     """Folders held open for a group, so that each is walked to once and synced once."""
 
     def __init__(self, door: Beneath, stack: ExitStack) -> None:
-        self._door, self._stack = door, stack
+        self._root, self._stack = door.root, stack
         self._open: dict[tuple[str, ...], int] = {}
 
     def of(self, path: str, *, make: bool = False) -> tuple[int, str]:
@@ -45,7 +38,7 @@ class _Folders:
         *above, name = parts(path)
         key = tuple(above)
         if key not in self._open:
-            self._open[key] = self._stack.enter_context(self._door._folder(above, path, make=make))
+            self._open[key] = self._stack.enter_context(opened(self._root, above, path, make=make))
         return self._open[key], name
 
     def sync(self) -> None:
@@ -62,21 +55,21 @@ def put_all(door: Beneath, files: Mapping[str, bytes]) -> None:
     with _group(door) as (folders, written):
         todo = []
         for path, data in files.items():
-            with _told(path):
+            with told(path):
                 folder, name = folders.of(path, make=True)
                 if not _holds(folder, name, path, data):
                     todo.append((folder, name, data))
         if not todo:
             return
         for folder, name, data in todo:
-            temp = _temp_name()
+            temp = temporary.new_name()
             written.append((folder, temp, name))
-            with _told(name):
-                _write(folder, temp, data, synced=len(todo) < MANY)
+            with told(name):
+                temporary.create(folder, temp, data, synced=len(todo) < MANY)
         if len(todo) >= MANY:
-            _sync_file_system(written)
+            _sync_all(written)
         for folder, temp, name in written:
-            with _told(name):
+            with told(name):
                 os.rename(temp, name, src_dir_fd=folder, dst_dir_fd=folder)
         folders.sync()
 
@@ -94,7 +87,7 @@ def change_all(door: Beneath, groups: Iterable[Sequence[Change]]) -> set[int]:
         with _group(door) as (folders, written):
             temps = [_prepare(folders, written, change, synced=len(together) < MANY) for _, change in together]
             if written and len(together) >= MANY:
-                _sync_file_system(written)
+                _sync_all(written)
             for (number, change), temp in zip(together, temps, strict=True):
                 if number not in misfits and not _change(folders, change, temp):
                     misfits.add(number)
@@ -107,9 +100,9 @@ def remove_all(door: Beneath, paths: Iterable[str], fits: Callable[[str, bytes],
     are left alone."""
     with _group(door) as (folders, _):
         for path in paths:
-            with suppress(FileNotFoundError, Refused, Busy), _told(path):
+            with suppress(FileNotFoundError, Refused, Busy), told(path):
                 folder, name = folders.of(path)
-                if fits(path, _read(folder, name, path, LARGEST)):
+                if fits(path, read(folder, name, path, LARGEST)):
                     os.unlink(name, dir_fd=folder)
         folders.sync()
 
@@ -132,14 +125,14 @@ def _prepare(
     """The new content beside its place; None when there is none, or no such place: then the change will not fit."""
     if change.after is None:
         return None
-    with suppress(Refused, Busy), _told(change.path):
+    with suppress(Refused, Busy), told(change.path):
         folder, name = folders.of(change.path, make=True)
-        temp = _temp_name()
+        temp = temporary.new_name()
         written.append((folder, temp, name))
         mode = None
         with suppress(FileNotFoundError):
             mode = stat.S_IMODE(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
-        _write(folder, temp, change.after, synced=synced, mode=mode)
+        temporary.create(folder, temp, change.after, synced=synced, mode=mode)
         return written[-1]
     return None
 
@@ -147,10 +140,10 @@ def _prepare(
 def _change(folders: _Folders, change: Change, temp: tuple[int, str, str] | None) -> bool:
     """Make one prepared change; False when it does not fit what lies there."""
     after = None if change.after is None else sha256(change.after).hexdigest()
-    with suppress(Refused, Busy), _told(change.path):
+    with suppress(Refused, Busy), told(change.path):
         try:
             folder, name = folders.of(change.path)
-            now = sha256(_read(folder, name, change.path, LARGEST)).hexdigest()
+            now = sha256(read(folder, name, change.path, LARGEST)).hexdigest()
         except FileNotFoundError:
             now = None
         if now == after:
@@ -160,7 +153,7 @@ def _change(folders: _Folders, change: Change, temp: tuple[int, str, str] | None
         if temp is None:
             os.unlink(name, dir_fd=folder)
         elif now is None:
-            _rename_new(temp[0], temp[1], temp[2], change.path)
+            rename_new(temp[0], temp[1], temp[2], change.path)
         else:
             os.rename(temp[1], temp[2], src_dir_fd=temp[0], dst_dir_fd=temp[0])
         crash.step("change applied")
@@ -171,44 +164,25 @@ def _change(folders: _Folders, change: Change, temp: tuple[int, str, str] | None
 def _holds(folder: int, name: str, path: str, data: bytes) -> bool:
     try:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        _check_regular(found, path)
-        return found.st_size == len(data) and _read(folder, name, path, len(data)) == data
+        check_regular(found, path)
+        return found.st_size == len(data) and read(folder, name, path, len(data)) == data
     except FileNotFoundError:
         return False
 
 
-def _write(folder: int, name: str, data: bytes, *, synced: bool, mode: int | None = None) -> None:
-    handle = os.open(name, _CREATE, 0o644, dir_fd=folder)
-    try:
-        if mode is not None:
-            os.fchmod(handle, mode)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(handle, view) :]
-        if synced:
-            _sync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync_file_system(written: list[tuple[int, str, str]]) -> None:
-    """syncfs(2) where there is one (ten times faster for a thousand files), else a sync of each file."""
-    if hasattr(_libc, "syncfs"):
-        if _libc.syncfs(written[0][0]) == 0:
+def _sync_all(written: list[tuple[int, str, str]]) -> None:
+    """One sync of the whole file system where there is such a call, else one of each file."""
+    with told("."):
+        if sync_file_system(written[0][0]):
             return
-        code = ctypes.get_errno()
-        with _told("."):
-            raise OSError(code, os.strerror(code))
-    for where, temp, _ in written:
-        handle = os.open(temp, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=where)
-        try:
-            _sync(handle)
-        finally:
-            os.close(handle)
+        for where, temp, _ in written:
+            handle = os.open(temp, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=where)
+            try:
+                sync(handle)
+            finally:
+                os.close(handle)
 
 
 def _clean_up(written: list[tuple[int, str, str]]) -> None:
     for folder, temp, _ in written:
-        with suppress(OSError):
-            os.unlink(temp, dir_fd=folder)
-        _pending.discard(temp)
+        temporary.discard(folder, temp)
