@@ -82,27 +82,27 @@ class Watcher:
             self._wanted = self._wanted and error.errno is None
 
     def _start(self) -> None:
-        from watchdog.events import (  # noqa: PLC0415 - heavy
-            EVENT_TYPE_CLOSED_NO_WRITE,
-            EVENT_TYPE_OPENED,
-            FileSystemEventHandler,
-        )
+        from watchdog import events  # noqa: PLC0415 - heavy
         from watchdog.observers import Observer  # noqa: PLC0415
 
         # It warns when it meets a new folder twice, by an event and by looking. That is as it should be (W03).
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
         bell = self.bell
 
-        class Ring(FileSystemEventHandler):
+        class Ring(events.FileSystemEventHandler):
             def on_any_event(self, event: FileSystemEvent) -> None:
-                if event.event_type not in (EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE):  # our own reading
-                    bell.ring()
+                bell.ring()
 
+        # Not opening and closing: the kernel would tell of every file that we read ourselves.
+        wanted: list[type[FileSystemEvent]] = [
+            events.FileCreatedEvent, events.FileModifiedEvent, events.FileClosedEvent, events.FileMovedEvent,
+            events.FileDeletedEvent, events.DirCreatedEvent, events.DirMovedEvent, events.DirDeletedEvent,
+        ]  # fmt: skip
         observer = Observer()
         ring = Ring()
         for folder, identity in zip(self.folders, self._watched, strict=True):
             if identity is not None:
-                observer.schedule(ring, str(folder), recursive=True)
+                observer.schedule(ring, str(folder), recursive=True, event_filter=wanted)
         try:
             observer.start()
         except OSError:
