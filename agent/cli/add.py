@@ -9,6 +9,7 @@ import click
 
 from agent.cli.screen import find_vault, json_option, print_json, vault_option
 from agent.errors import Usage
+from agent.route.types import KNOWN_TYPES
 from agent.vault.drops import drop
 
 
@@ -40,7 +41,7 @@ def add(
     request = _request(text, file)
     header = {"type": type_, "model": model, "thinking": thinking, "priority": priority}
     asked = {key: value for key, value in header.items() if value}
-    task, path = drop(find_vault(vault), request, {**asked, "status": "draft" if draft else "open"})
+    task, path = drop(find_vault(vault), request, {**asked, "status": "draft" if draft else "open"}, KNOWN_TYPES)
     if as_json:
         print_json({"id": task, "path": path})
     else:
@@ -51,9 +52,10 @@ def _request(text: tuple[str, ...], file: Path | None) -> str:
     if file and text:
         raise Usage("a task has one text", fix="give TEXT or --file, not both")
     try:
-        given = sys.stdin.read() if text == ("-",) else " ".join(text)
+        given = sys.stdin.buffer.read().decode() if text == ("-",) else " ".join(text)
         request = file.read_text("utf-8") if file else given
-    except UnicodeDecodeError as error:
+        request.encode()  # an argument that was no UTF-8 holds surrogates
+    except UnicodeError as error:
         raise Usage("the text is not UTF-8", where=str(file or "standard input"), why=str(error)) from None
     if not request.strip():
         raise Usage("a task needs a text", fix='gofer add "Write 42 to test.txt", or: echo … | gofer add -')

@@ -35,7 +35,7 @@ def retry(task: str, vault: Path | None, as_json: bool) -> None:
     if found is None:
         raise Usage(f"no finished task has the id '{task}'", fix="gofer list shows the ids; what waits needs no retry")
     raw = normal_form((root / found.path).read_bytes())
-    text = as_dropped(raw)
+    text = as_dropped(raw, found.revision)
     path = put(root, text, task_slug(task))
     _, name = archive.latest(read_task(text.encode(), path, types=KNOWN_TYPES).id)
     if as_json:

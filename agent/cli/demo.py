@@ -96,10 +96,10 @@ def _explained(data: dict[str, Any], vault: Path) -> dict[str, Any]:
         lying = next((p for p in (vault / "inbox").glob("*.md") if task["id"].startswith(p.stem)), None)
         path = vault / found.path if found else lying
         read = read_task(path.read_bytes(), f"inbox/{path.name}", types=KNOWN_TYPES) if path else None
-        who = str(router.route(read).who) if read and task["tier"] else None
-        if task["status"] == "handed-off":
-            who = str(Who.LEAD)
-        tasks.append({**task, "title": read.title if read else task["id"], "who": who})
+        decision = router.route(read) if read and task["tier"] else None
+        who = str(Who.LEAD) if task["status"] == "handed-off" else str(decision.who) if decision else None
+        reason = task.get("reason") or (decision.reason if decision else None)
+        tasks.append({**task, "title": read.title if read else task["id"], "who": who, "reason": reason})
     return {**{word: data[word] for word in COUNTED}, "tasks": tasks}
 
 

@@ -6,6 +6,7 @@ Exit codes: 0 done · 1 something failed or needs attention · 2 usage or config
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 import click
 
 from agent import __version__
-from agent.errors import GoferError
+from agent.errors import GoferError, Usage
 
 # verb → (module of agent.cli, one line of help). Modules are imported only when their verb is called.
 VERBS = {
@@ -41,7 +42,9 @@ class Verbs(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
-            return None
+            near = difflib.get_close_matches(cmd_name, VERBS, n=1)
+            fix = f"did you mean gofer {near[0]}?" if near else f"one of {', '.join(VERBS)}; gofer --help explains them"
+            raise Usage(f"there is no verb '{cmd_name}' in this version", fix=fix)
         module = importlib.import_module(f"agent.cli.{VERBS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name if cmd_name != "list" else "list_")
         return command

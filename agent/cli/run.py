@@ -139,7 +139,7 @@ def _rehearse(root: Path, as_json: bool) -> int:
     else:
         table(
             ("Task", "Tier", "Type", "Who", "Why"),
-            [(r["id"], r["tier"], r["type"], r["who"], r["waits"] or r["reason"]) for r in rows],
+            [(r["id"], r["tier"] or "-", r["type"] or "-", r["who"] or "-", r["waits"] or r["reason"]) for r in rows],
             flexible=4,
         )
     return 0

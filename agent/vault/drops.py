@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from agent import frontmatter
-from agent.errors import Busy
+from agent.errors import Busy, Usage
 from agent.files import Beneath
 from agent.text import shorten, slug
 from agent.vault.layout import INBOX
 from agent.vault.task import read_task
 
 
-def drop(root: Path, request: str, header: Mapping[str, Any]) -> tuple[str, str]:
-    """Write a task and return its id and path. A request that has a header of its own keeps it, amended."""
+def drop(root: Path, request: str, header: Mapping[str, Any], types: Collection[str] | None = None) -> tuple[str, str]:
+    """Write a task and return its id and path. A request that has a header of its own keeps it, amended.
+
+    Usage for what would not be a task; `types` are the known ones.
+    """
     text = frontmatter.amend(request if request.endswith("\n") else request + "\n", header)
-    path = put(root, text, shorten(read_task(text.encode(), f"{INBOX}/task.md").title, 48))
+    task = read_task(text.encode(), f"{INBOX}/task.md", types=types)
+    if problem := task.problem:
+        where = f"line {problem.line} of the task" if problem.line else "the task"
+        raise Usage(problem.what, where=where, why=problem.why, fix=problem.fix)
+    path = put(root, text, shorten(task.title, 48))
     return read_task(text.encode(), path).id, path
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agent import frontmatter
 from agent.errors import GoferError
-from agent.text import parse_utc, slug
+from agent.text import parse_utc, revision, slug
 from agent.vault.values import Status
 
 FOLDER = "memory/tasks"
@@ -100,11 +100,23 @@ class Archive:
         return Finished(task, path, status, revision, finished, written_ns)
 
 
-def as_dropped(text: str) -> str:
-    """The task file as the person dropped it: without what its outcome added, and open again."""
+def as_dropped(text: str, run: str = "") -> str:
+    """The task file as the person dropped it: without what its outcome added, and open again.
+
+    `run` is the revision that was run: where one of the likely originals has it, that one is given back letter by
+    letter, and so runs as the next instance of the same task.
+    """
     header = frontmatter.split(text).header
     if header is None:
         return text
-    kept = [line for line in header.splitlines() if line.partition(":")[0] not in ADDED]
+    said = [line for line in header.splitlines() if line.partition(":")[0] not in ADDED or _is_status(line)]
+    kept = [line for line in said if not _is_status(line)]
     body = text[text.index(header) + len(header) :].partition("---\n")[2]
-    return frontmatter.amend(f"---\n{chr(10).join(kept)}\n---\n{body}", {"status": "open"}) if kept else body
+    marked = ["status: open" if _is_status(line) else line for line in said]
+    likely = [body, *("\n".join(("---", *lines, "---", body)) for lines in (kept, marked))]
+    opened = likely[2] if kept else body
+    return next((guess for guess in likely if revision(guess) == run), opened)
+
+
+def _is_status(line: str) -> bool:
+    return line.partition(":")[0] == "status"
