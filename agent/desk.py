@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -96,14 +97,15 @@ class Desk:
             root, _inbox(self.repository, settings), self.journal, self.claims, self.requests, Archive(root), scribe,
             settings.worker.offers, attempts, self.workbench.away, self.publisher.remove_left_over, only,
         )  # fmt: skip
-        self.outlet = Outlet(self.worker, self.journal, self.intake, scribe, self.publisher, overlay, self.folders)
+        self.outlet = Outlet(self.worker, self.journal, self.intake, scribe, self.publisher, overlay)
         self.watching = ""  # why the inbox is polled, "" while file events come
         self._recover()
 
     def _recover(self) -> None:
         self.branch.repair(self.journal.moving)
         self.claims.sweep()
-        self.files.sweep("inbox")
+        for folder in {"inbox", *self.outlet.folders_owed()}:
+            self.files.sweep(folder)
         self.outlet.deliver()
 
     def close(self) -> None:
@@ -160,6 +162,12 @@ class Desk:
         gone = outdated(self.root, self.settings.tasks.outbox_days, now) + taken_out(self.repository)
         self.publisher.leaving = frozenset(gone)
 
+    def expire(self, now: datetime) -> None:
+        """End the tasks whose hand-offs nobody answered in time. What the disk refuses now is done the next time."""
+        if not facts.stopped(self.root):
+            with suppress(TryLater):
+                self.outlet.expire(now)
+
     def _show(self) -> None:
         self.board.write(
             {
@@ -187,7 +195,7 @@ class Desk:
             "queue": self.intake.counts(),
             "recent": facts.recent_runs(self.root),
             "models": facts.models(self.asking.known()),
-            "sync": {"waiting": len(self.journal.owed), "problem": self.outlet.stuck},
+            "sync": {"waiting": len(self.journal.owed), "problem": self.outlet.stuck if self.outlet.blocked else ""},
             "disk": facts.disk(self.root),
             "handoffs": facts.handoffs(self.root),
             "quiet_beats": self.journal.quiet,

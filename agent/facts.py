@@ -24,8 +24,8 @@ def recent_runs(root: Path, count: int = RECENT) -> list[dict[str, Any]]:
     """The newest ledger lines of all workers, newest first."""
     folder = root / ledger.FOLDER
     segments = sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns, reverse=True)[:4]
-    lines = [line for path in segments for line in _lines(path)]
-    return sorted(lines, key=lambda line: str(line.get("finished", "")), reverse=True)[:count]
+    lines = [line for path in reversed(segments) for line in _lines(path)]
+    return sorted(lines, key=lambda line: str(line.get("finished", "")))[::-1][:count]  # of one second, the last first
 
 
 def _lines(segment: Path) -> list[dict[str, Any]]:

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 from agent.errors import TryLater
 from agent.files.overlay import OverlayFiles
+from agent.handlers.answer import expired
 from agent.intake import CANCEL, Intake
 from agent.journal import Journal, Record
 from agent.publish import Published, Publisher
 from agent.records import Scribe
 from agent.runner import Run
-from agent.runs import RunFolders
+from agent.vault.layout import LEDGER
 from agent.vault.values import Outcome, Result, Status
 from agent.workbench import Timed
 
@@ -28,7 +29,6 @@ class Outlet:
     scribe: Scribe
     publisher: Publisher
     overlay: OverlayFiles
-    folders: RunFolders
     stuck: str = ""  # why what is owed is not published
     blocked: bool = False  # it waits for a person: trying again at once will not help
     _delivered: set[str] = field(default_factory=set)
@@ -38,9 +38,10 @@ class Outlet:
         records: list[Record] = []
         for run, (end, seconds) in ended:
             if isinstance(end, TryLater):
-                self.folders.note(run.folder, f"waits: {end}")
+                run.folder.close(f"waits: {end}")
                 self.intake.put_back(run, str(end))
             elif end.quiet and run.task.scheduled:
+                run.folder.close("ended: nothing to say")
                 self.intake.give_back(run.drop.key)
                 self.intake.claims.release([run.task.id])
                 self.journal.count_quiet(1)
@@ -62,8 +63,18 @@ class Outlet:
             run.task, run.decision, result, self.worker, run.started, finished, run.claim.attempt, run.claim.nonce
         )
         record = self.scribe.record(outcome, run.drop, quiet)
-        self.folders.note(run.folder, f"ended: {record.status}")
+        run.folder.keep("result.md", next(iter(record.files.values())))
+        run.folder.close(f"ended: {record.status}")
         return record
+
+    def expire(self, now: datetime) -> None:
+        """Owe the end of what was handed off and not answered in time."""
+        records = []
+        for result in expired(self.overlay, now):
+            if end := result.closes:
+                outcome = Outcome(end.task, end.route, result, self.worker, now, now)
+                records.append(self.scribe.record(outcome, None, 0))
+        self.journal.owe(records)
 
     def deliver(self) -> None:
         """Put what is owed into the work tree. What no longer fits what a person wrote meanwhile runs again."""
@@ -74,6 +85,12 @@ class Outlet:
         self.journal.back(record.key for record in misfits)
         self.intake.claims.release(record.task for record in misfits)
         self.intake.more = self.intake.more or bool(misfits)
+
+    def folders_owed(self) -> set[str]:
+        """The folders that what is owed goes to: where a killed worker may have left half a delivery."""
+        records = self.journal.owed.values()
+        paths = {path for record in records for path in (*record.files, *(change.path for change in record.changes))}
+        return {path.rpartition("/")[0] for path in paths} | ({LEDGER} if paths else set())
 
     def publish(self, now: datetime) -> Published:
         """One commit for all that is owed, when the person's repository can take it."""

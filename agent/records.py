@@ -68,9 +68,10 @@ class Scribe:
             lead=settings.lead.name, worker=worker, raw_limit=settings.tasks.raw_limit, ambiguous=_prompt_names(root)
         )
 
-    def record(self, outcome: Outcome, drop: Drop, quiet: int) -> Record:
-        """Every file of an outcome. `quiet` is how many checks had nothing to say since the last ledger line."""
-        if outcome.status is Status.INVALID:
+    def record(self, outcome: Outcome, drop: Drop | None, quiet: int) -> Record:
+        """Every file of an outcome. `quiet` is how many checks had nothing to say since the last ledger line. Without
+        a drop it is the end of an earlier task that no file in the inbox brought about."""
+        if drop and outcome.status is Status.INVALID:
             return self._not_a_task(outcome, drop)
         closing, ran_task, when = outcome.result.closes, outcome.task, outcome.finished
         if closing:
@@ -80,10 +81,11 @@ class Scribe:
         report_text = report.render(outcome, self.gate, self.reports)
         where = self._enter(layout.memory_report_path(outcome.role, task.id, when, self._entries, self._taken))
         files = {layout.report_path(task.id): report_text, where: report_text}
-        place = self._enter(layout.finished_task_path(ran_task.id, when, self._entries))
-        files[place] = self._finished_task(ran_task, outcome, where)
-        if outcome.status is Status.HANDED_OFF:
-            files[layout.handoff_path(task.id)] = handoff.render(outcome, self.gate, self.handoffs, task_file=place)
+        if drop:
+            place = self._enter(layout.finished_task_path(ran_task.id, when, self._entries))
+            files[place] = self._finished_task(ran_task, outcome, where)
+            if outcome.status is Status.HANDED_OFF:
+                files[layout.handoff_path(task.id)] = handoff.render(outcome, self.gate, self.handoffs, task_file=place)
         if closing:
             files[closing.file or self._enter(layout.finished_task_path(task.id, when, self._entries))] = (
                 self._finished_task(task, outcome, where)
@@ -93,7 +95,7 @@ class Scribe:
         if quiet:
             lines.insert(0, self._quiet_line(quiet, when))
         return Record(
-            key=drop.key,
+            key=drop.key if drop else f"{outcome.status}:{task.id}",
             task=ran_task.id,
             about=task.id if closing else "",
             status=str(outcome.status),
@@ -101,7 +103,7 @@ class Scribe:
             claim=outcome.claim,
             attempt=outcome.attempt,
             finished=utc(when),
-            source=drop.path,
+            source=drop.path if drop else "",
             revision=ran_task.revision,
             files={path: self._clean(text) for path, text in files.items()},
             changes=outcome.result.changes,

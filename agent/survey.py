@@ -145,8 +145,12 @@ class Survey:
         return rows
 
     def ended(self, count: int = facts.RECENT) -> Iterator[Item]:
-        """What was handed off or ended lately, newest first."""
+        """What was handed off or ended lately, newest first; each task once, as it stands now."""
+        seen: set[str] = set()
         for line in facts.recent_runs(self.root, count):
+            if (task := str(line["task"])) in seen:
+                continue  # handed off before it was answered
+            seen.add(task)
             found = self.archive.find(str(line["task"]))
             report = f"outbox/{line['task']}.md"
             yield Item(

@@ -45,19 +45,23 @@ def run(
     desk.watching = watcher.trouble
     chores = Scheduler()
     chores.every().hour.do(lambda: desk.prune(now()))
+    chores.every().hour.do(lambda: desk.expire(now()))
     chores.run_all()
+    folders = desk.intake.look.folders
     try:
         while not stop():
             tick = _travel(desk, now())
             on_tick(desk, tick)
-            if tick.more:
-                continue
+            if tick.more or tick.published:
+                continue  # what waited for one of these, or was edited while it ran, may start now
             watcher.look_again()
             desk.watching = watcher.trouble
-            if desk.idle and not tick.published:
+            if desk.idle:
                 desk.rest()
                 chores.run_pending()
-            bell.wait(_pause(tick, watcher.interval))
+            known, folders = folders, desk.intake.look.folders
+            new = known != folders  # what came into a new folder before its watch made no event (W03)
+            bell.wait(_pause(tick, min(watcher.interval, watch.poll_seconds) if new else watcher.interval))
     finally:
         watcher.close()
         desk.close()
@@ -77,6 +81,7 @@ def drain(
     bell = bell or Bell()
     desk = Desk(vault, env, ring=bell.ring, model=model)
     try:
+        desk.expire(now())
         while not stop():
             tick = _travel(desk, now())
             on_tick(desk, tick)

@@ -1,4 +1,4 @@
-"""The `answer` and `claim-handoff` types: what a lead writes into the inbox about a hand-off.
+"""The `answer` and `claim-handoff` types: what a lead writes into the inbox about a hand-off; and its end without.
 
 An answer ends the task that was handed off: that task gets its final report, with the model and the cost as the
 answerer states them. It counts whenever it comes, after the hand-off expired too; only the first one does.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
@@ -24,13 +24,14 @@ from agent.handlers.base import Context, Files, Handler, Params
 from agent.text import normal_form, utc
 from agent.vault import handoff
 from agent.vault.finished import as_dropped
-from agent.vault.layout import TASKS, finished_task_path, handoff_path
+from agent.vault.layout import HANDOFFS, TASKS, finished_task_path, handoff_path
 from agent.vault.task import read_task
 from agent.vault.values import Change, Closing, Decision, Result, Role, Section, Status, Task, Tier, Usage, Who
 
 LIMIT = 128 << 10  # bytes of a hand-off: what is written at most, and room for what was added to its front matter
 TASK_LIMIT = 2 << 20  # bytes of a finished task file: the largest task, and what its outcome added
 SHOWN = 32_000  # characters of an answer in its report
+SUFFIX = ".handoff.md"
 UNKNOWN = "unknown"
 LEAD = "lead"
 
@@ -157,6 +158,28 @@ def _claim(ctx: Context, params: ClaimParams) -> Result:
     return Result(findings=(f"{params.by} works on {title} now.",), changes=(change,))
 
 
+def expired(files: Files, now: datetime) -> Iterator[Result]:
+    """The end of every task whose hand-off nobody answered in time: it has failed."""
+    for path in files.list(HANDOFFS, (SUFFIX,)):
+        try:
+            handed = find(files, path.rpartition("/")[2].removesuffix(SUFFIX))
+        except Refused:
+            continue  # somebody's own file, or a broken one: nothing is known of its task
+        if handed.status in ("open", "claimed") and handed.said["expires"] <= now:
+            yield _expiry(files, handed, now)
+
+
+def _expiry(files: Files, handed: Handed, now: datetime) -> Result:
+    text = f"No answer came by {utc(handed.said['expires'])}"
+    return Result(
+        Status.FAILED,
+        findings=(text,),
+        actions=(f"answer it all the same, which still counts, or run it again: gofer retry {handed.said['id']}",),
+        changes=(handed.amended(status="expired", expired=now),),
+        closes=closing(files, handed, "expired", "", text),
+    )
+
+
 def find(files: Files, task_id: str) -> Handed:
     """The hand-off of a task. Raises Refused when there is none, or none that can be read."""
     path = handoff_path(task_id)
@@ -182,7 +205,7 @@ def closing(files: Files, handed: Handed, decision: str, by: str, text: str) -> 
     file, kept = _finished(files, said)
     source = str(said.get("source") or file or f"inbox/{task_id}.md")
     original = read_task(as_dropped(kept).encode(), source) if kept else None
-    request = str(said.get("request", ""))
+    request = f"{said.get('request', '')}\n"
     task = replace(
         original or Task(task_id, source, task_id, request, request, UNKNOWN),
         id=task_id,

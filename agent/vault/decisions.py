@@ -19,7 +19,7 @@ def render(outcome: Outcome, closing: Closing, gate: OutputGate) -> str:
         "type": "decision",
         "id": closing.task.id,
         "handoff": handoff_path(closing.task.id),
-        "by": gate.value(closing.by, 80),
+        "by": gate.value(closing.by, 80) or None,
         "decided": outcome.finished,
         "decision": closing.decision,
         "model": gate.value(spent.model, 200),
