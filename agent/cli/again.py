@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,10 @@ from agent.vault.drops import put
 from agent.vault.finished import Archive, as_dropped
 from agent.vault.layout import task_slug
 from agent.vault.task import read_task
+from agent.vault.values import Status
+from agent.watch import Bell
+
+PATIENCE = 10.0  # seconds for a file to settle, and for git to be at rest
 
 
 @click.command()
@@ -56,6 +61,8 @@ def cancel(task: str, vault: Path | None, as_json: bool) -> int:
     items = [item for item in survey.waiting() if item.id == task]
     if not items or items[0].path is None:
         raise Usage(f"no task that waits or runs has the id '{task}'", fix="gofer list shows the ids")
+    if items[0].state == Status.INVALID:
+        raise Usage(f"{items[0].path} is no task yet", why=items[0].reason or "", fix="mend the file, or delete it")
     Requests(survey.state / "requests").ask("cancel", task)
     state, reason = "waiting", "its worker was asked to cancel it"
     try:
@@ -64,11 +71,7 @@ def cancel(task: str, vault: Path | None, as_json: bool) -> int:
         pass  # the worker that runs here sees the request
     else:
         try:
-            tick = road(desk, datetime.now(UTC))
-            if any(record.task == task for record in tick.published):
-                state, reason = "cancelled", ""
-            elif tick.stuck:
-                reason = f"cancelled; the report waits to be committed: {tick.stuck}"
+            state, reason = _cancel_here(desk, task, items[0].path)
         finally:
             desk.close()
     if as_json:
@@ -76,3 +79,19 @@ def cancel(task: str, vault: Path | None, as_json: bool) -> int:
     else:
         click.echo(f"{task}: {state}" + (f" ({reason})" if reason else ""))
     return 0
+
+
+def _cancel_here(desk: Desk, task: str, path: str) -> tuple[str, str]:
+    """Cancel it without a worker: travel until its report is committed, or until that has to wait for a person."""
+    bell, deadline = Bell(), time.monotonic() + PATIENCE
+    while True:
+        tick = road(desk, datetime.now(UTC))
+        if any(record.task == task for record in tick.published):
+            return "cancelled", ""
+        settling = path in desk.intake.look.settling
+        if desk.outlet.blocked or not (tick.owed or settling or tick.more) or time.monotonic() > deadline:
+            break
+        bell.wait(0.1)
+    if tick.stuck:
+        return "waiting", f"cancelled; the report waits to be committed: {tick.stuck}"
+    return "waiting", "it is cancelled as soon as a worker looks at it: gofer run"

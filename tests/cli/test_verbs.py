@@ -51,7 +51,8 @@ def test_help_names_every_verb_and_every_verb_has_a_help_that_begins_with_what_i
 
 
 def test_an_unknown_verb_or_option_is_wrong_usage_and_names_what_there_is(house: House) -> None:
-    told(house.gofer("lsit"), 2, "lsit", "list")
+    told(house.process("lsit"), 2, "lsit", "did you mean gofer list?")
+    told(house.gofer("frobnicate"), 2, "frobnicate", "demo, init, run")
     told(house.gofer("list", "--colour"), 2, "--colour")
     told(house.gofer("show"), 2, "TASK")
     assert house.gofer().returncode == 2
@@ -165,7 +166,8 @@ def test_add_keeps_its_options_in_the_header_and_two_alike_do_not_collide(house:
 def test_add_without_a_text_or_with_one_that_is_not_utf8_is_wrong_usage(house: House, tmp_path: Path) -> None:
     told(house.gofer("add"), 2, "a task needs a text", "do: ")
     told(house.gofer("add", "-"), 2, "a task needs a text")
-    told(house.gofer("add", "-", stdin=b"\xff\xfe\x00"), 2, "UTF-8")
+    told(house.process("add", "-", stdin=b"\xff\xfe\x00"), 2, "UTF-8")
+    told(house.process("add", os.fsdecode(b"Gr\xfc\xdfe")), 2, "UTF-8")
     file = tmp_path / "latin.txt"
     file.write_bytes("Grüße".encode("latin-1"))
     told(house.gofer("add", "--file", str(file)), 2, "UTF-8", str(file))
@@ -287,6 +289,15 @@ def test_a_waiting_task_is_cancelled_without_a_worker_and_retried_as_the_next_in
     told(house.gofer("retry", "nosuch"), 2, "nosuch")
 
 
+def test_a_task_that_still_settles_is_cancelled_and_a_file_that_is_none_is_said_to_be_none(house: House) -> None:
+    house.drop("fresh.md", "Write 1 to memory/1.txt\n")
+    house.drop("bad.md", "---\npriority: hgih\n---\nx\n")
+    ids = {item["path"]: item["id"] for item in house.data("list")}
+    told(house.gofer("cancel", ids["inbox/bad.md"]), 2, "inbox/bad.md", "hgih", "do: mend the file")
+    assert house.data("cancel", ids["inbox/fresh.md"])["state"] == "cancelled"
+    assert not (house.root / "memory/1.txt").exists()
+
+
 def test_retry_puts_the_file_back_as_it_was_dropped_and_it_runs(house: House) -> None:
     house.drop(
         "a.md",
@@ -372,7 +383,7 @@ def test_init_never_overwrites_and_says_what_it_made(house: House, tmp_path: Pat
 
 
 def test_the_demo_shows_all_three_tiers_cleans_up_and_exits_0(house: House) -> None:
-    done = house.gofer("demo", "--json", env={"TMPDIR": str(house.folder)})
+    done = house.process("demo", "--json", env={"TMPDIR": str(house.folder)})
     whole = json.loads(done.stdout)
     Draft202012Validator(schema("demo")).validate(whole)
     data = whole["data"]
