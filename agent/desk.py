@@ -75,7 +75,7 @@ class Desk:
         self._lock = _take_lock(state, root)
         self.worker = settings.worker.name
         gate = OutputGate(secrets=settings.secret_values)
-        self.files, overlay = Beneath(root), OverlayFiles(VaultFiles(root))
+        self.files, overlay = Beneath(root, _staging(self.repository)), OverlayFiles(VaultFiles(root))
         self.journal = Journal(state / "journal.jsonl")
         self.claims = LocalClaims(state, self.worker)
         self.requests = Requests(state / "requests")
@@ -106,6 +106,8 @@ class Desk:
         self.claims.sweep()
         for folder in {"inbox", *self.outlet.folders_owed()}:
             self.files.sweep(folder)
+        if self.files.staging:
+            Beneath(self.files.staging).sweep()
         self.outlet.deliver()
 
     def close(self) -> None:
@@ -116,6 +118,9 @@ class Desk:
         self.repository.rest()
         self.store.close()
         self.branch.close()
+        if self.files.staging:
+            with suppress(OSError):
+                self.files.staging.rmdir()
         self.journal.close()
         self.claims.close()
         self.board.write({})
@@ -216,6 +221,16 @@ def _take_lock(state: Path, root: Path) -> FileLock:
             fix="let it work (gofer status shows it), or end it first",
         ) from None
     return lock
+
+
+def _staging(repository: Repository) -> Path | None:
+    """Where deliveries are written before they are moved into place. In the work tree the person's `git add` would
+    stumble over them: it fails when a file that it has seen is gone a moment later."""
+    if not repository.git_dir.is_relative_to(repository.work_tree):
+        return None  # a linked work tree or a submodule: perhaps on another disk
+    place = repository.git_dir / "gofer-files"
+    place.mkdir(exist_ok=True)
+    return place
 
 
 def _is_committed(repository: Repository, path: str, raw: bytes) -> bool:

@@ -36,8 +36,10 @@ class Beneath:
     read-only, error). What is not there is a FileNotFoundError.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, staging: Path | None = None) -> None:
+        """`staging`: a folder of the same file system, out of everybody's sight, where groups of files are written
+        before they get their places; without one, that is beside each place."""
+        self.root, self.staging = root, staging
 
     def read(self, path: str, limit: int = READ_LIMIT) -> bytes:
         """The bytes of a file; Refused when there are more than `limit`."""
@@ -90,7 +92,7 @@ class Beneath:
             mode = stat.S_IMODE(expected(folder, name, path, expect).st_mode) if isinstance(expect, str) else None
             with temporary.temporary(folder, data, mode) as temp:
                 if expect is None:
-                    rename_new(folder, temp, name, path)
+                    rename_new(folder, temp, folder, name, path)
                 else:
                     if isinstance(expect, str):
                         expected(folder, name, path, expect)

@@ -56,12 +56,12 @@ def expected(folder: int, name: str, path: str, expect: str) -> os.stat_result:
     return found
 
 
-def rename_new(folder: int, temp: str, name: str, path: str) -> None:
-    """Give the temporary file its name if nothing has that name, else Busy."""
+def rename_new(where: int, temp: str, folder: int, name: str, path: str) -> None:
+    """Give the temporary file in `where` its name in `folder` if nothing has that name, else Busy."""
     try:
-        if not rename_no_replace(folder, temp, name):
-            os.link(temp, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-            os.unlink(temp, dir_fd=folder)
+        if not rename_no_replace(where, temp, folder, name):
+            os.link(temp, name, src_dir_fd=where, dst_dir_fd=folder, follow_symlinks=False)
+            os.unlink(temp, dir_fd=where)
     except FileExistsError:
         check_regular(os.stat(name, dir_fd=folder, follow_symlinks=False), path)
         raise Busy("the file is there already", where=path, why="it appeared meanwhile") from None

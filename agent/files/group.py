@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from itertools import islice
+from typing import NamedTuple
 
 from agent import crash
 from agent.errors import Busy, Refused
@@ -26,12 +27,33 @@ TOGETHER = 128  # changes that are prepared at once: each may need a folder of i
 LARGEST = 64 << 20  # bytes of a file that is compared before it is changed or removed
 
 
+class Written(NamedTuple):
+    """A temporary file in the folder `where`, and the name in `folder` that it is to get."""
+
+    where: int
+    temp: str
+    folder: int
+    name: str
+
+    def place(self) -> None:
+        os.rename(self.temp, self.name, src_dir_fd=self.where, dst_dir_fd=self.folder)
+
+
 class _Folders:
     """Folders held open for a group, so that each is walked to once and synced once."""
 
     def __init__(self, door: Beneath, stack: ExitStack) -> None:
         self._root, self._stack = door.root, stack
         self._open: dict[tuple[str, ...], int] = {}
+        self._staging: int | None = None
+        if door.staging:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                self._staging = os.open(door.staging, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                stack.callback(os.close, self._staging)
+
+    def new(self, folder: int, name: str) -> Written:
+        """A temporary file, not made yet, for this place."""
+        return Written(folder if self._staging is None else self._staging, temporary.new_name(), folder, name)
 
     def of(self, path: str, *, make: bool = False) -> tuple[int, str]:
         """The descriptor of a file's folder and the file's name. FileNotFoundError when there is no such folder."""
@@ -62,15 +84,14 @@ def put_all(door: Beneath, files: Mapping[str, bytes]) -> None:
         if not todo:
             return
         for folder, name, data in todo:
-            temp = temporary.new_name()
-            written.append((folder, temp, name))
+            written.append(folders.new(folder, name))
             with told(name):
-                temporary.create(folder, temp, data, synced=len(todo) < MANY)
+                temporary.create(written[-1].where, written[-1].temp, data, synced=len(todo) < MANY)
         if len(todo) >= MANY:
             _sync_all(written)
-        for folder, temp, name in written:
-            with told(name):
-                os.rename(temp, name, src_dir_fd=folder, dst_dir_fd=folder)
+        for file in written:
+            with told(file.name):
+                file.place()
         folders.sync()
 
 
@@ -108,9 +129,9 @@ def remove_all(door: Beneath, paths: Iterable[str], fits: Callable[[str, bytes],
 
 
 @contextmanager
-def _group(door: Beneath) -> Iterator[tuple[_Folders, list[tuple[int, str, str]]]]:
+def _group(door: Beneath) -> Iterator[tuple[_Folders, list[Written]]]:
     """Open folders, and temporary files that are gone afterwards unless they were renamed."""
-    written: list[tuple[int, str, str]] = []
+    written: list[Written] = []
     with ExitStack() as stack:
         folders = _Folders(door, stack)
         try:
@@ -119,25 +140,22 @@ def _group(door: Beneath) -> Iterator[tuple[_Folders, list[tuple[int, str, str]]
             _clean_up(written)  # while the folders are still open
 
 
-def _prepare(
-    folders: _Folders, written: list[tuple[int, str, str]], change: Change, *, synced: bool
-) -> tuple[int, str, str] | None:
+def _prepare(folders: _Folders, written: list[Written], change: Change, *, synced: bool) -> Written | None:
     """The new content beside its place; None when there is none, or no such place: then the change will not fit."""
     if change.after is None:
         return None
     with suppress(Refused, Busy), told(change.path):
         folder, name = folders.of(change.path, make=True)
-        temp = temporary.new_name()
-        written.append((folder, temp, name))
+        written.append(folders.new(folder, name))
         mode = None
         with suppress(FileNotFoundError):
             mode = stat.S_IMODE(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
-        temporary.create(folder, temp, change.after, synced=synced, mode=mode)
+        temporary.create(written[-1].where, written[-1].temp, change.after, synced=synced, mode=mode)
         return written[-1]
     return None
 
 
-def _change(folders: _Folders, change: Change, temp: tuple[int, str, str] | None) -> bool:
+def _change(folders: _Folders, change: Change, temp: Written | None) -> bool:
     """Make one prepared change; False when it does not fit what lies there."""
     after = None if change.after is None else sha256(change.after).hexdigest()
     with suppress(Refused, Busy), told(change.path):
@@ -153,9 +171,9 @@ def _change(folders: _Folders, change: Change, temp: tuple[int, str, str] | None
         if temp is None:
             os.unlink(name, dir_fd=folder)
         elif now is None:
-            rename_new(temp[0], temp[1], temp[2], change.path)
+            rename_new(temp.where, temp.temp, temp.folder, temp.name, change.path)
         else:
-            os.rename(temp[1], temp[2], src_dir_fd=temp[0], dst_dir_fd=temp[0])
+            temp.place()
         crash.step("change applied")
         return True
     return False
@@ -170,19 +188,19 @@ def _holds(folder: int, name: str, path: str, data: bytes) -> bool:
         return False
 
 
-def _sync_all(written: list[tuple[int, str, str]]) -> None:
+def _sync_all(written: list[Written]) -> None:
     """One sync of the whole file system where there is such a call, else one of each file."""
     with told("."):
-        if sync_file_system(written[0][0]):
+        if sync_file_system(written[0].where):
             return
-        for where, temp, _ in written:
-            handle = os.open(temp, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=where)
+        for file in written:
+            handle = os.open(file.temp, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=file.where)
             try:
                 sync(handle)
             finally:
                 os.close(handle)
 
 
-def _clean_up(written: list[tuple[int, str, str]]) -> None:
-    for folder, temp, _ in written:
-        temporary.discard(folder, temp)
+def _clean_up(written: list[Written]) -> None:
+    for file in written:
+        temporary.discard(file.where, file.temp)

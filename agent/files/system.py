@@ -31,14 +31,14 @@ def sync_file_system(folder: int) -> bool:
     raise OSError(code, os.strerror(code))
 
 
-def rename_no_replace(folder: int, old: str, new: str) -> bool:
+def rename_no_replace(where: int, old: str, folder: int, new: str) -> bool:
     """renameat2 with RENAME_NOREPLACE; False where the system or the file system has no such call.
 
     Preferred to link and unlink: a crash between those two leaves a file with two names, which `read` refuses.
     """
     if not hasattr(_LIBC, "renameat2"):
         return False
-    if _LIBC.renameat2(folder, os.fsencode(old), folder, os.fsencode(new), _RENAME_NOREPLACE) == 0:
+    if _LIBC.renameat2(where, os.fsencode(old), folder, os.fsencode(new), _RENAME_NOREPLACE) == 0:
         return True
     code = ctypes.get_errno()
     if code in _NO_SUCH_CALL:
