@@ -159,7 +159,7 @@ def _report(
     if changed:
         findings.append(f"Files changed since the last beat: {len(changed)}")
         findings += [*(f"changed: {path}" for path in changed[:SHOWN]), *_more(len(changed) - SHOWN, "files")]
-    actions = [f"{alarm.severity}: {alarm.text}" for alarm in news if alarm.severity != "notice"]
+    actions = [f"see to this {alarm.severity}: {alarm.text}" for alarm in news if alarm.severity != "notice"]
     still = [f"still {alarm.severity}: {alarm.text}" for alarm in known]
     return Result(
         findings=tuple(shorten(line, LINE) for line in findings),

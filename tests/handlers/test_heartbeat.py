@@ -198,7 +198,7 @@ def test_a_new_alert_is_told_alone_and_the_others_are_counted(world: World) -> N
     world.beat()
     disk(world, 50)
     result = world.beat()
-    assert result.actions == ("critical: the disk has only 50.0 MiB left",)
+    assert result.actions == ("see to this critical: the disk has only 50.0 MiB left",)
     assert "Told before and still so: 1 warning." in result.findings
     assert "plumber" not in said(result)
     assert "still warning: overdue since 2026-11-01" in result.raw
