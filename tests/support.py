@@ -171,8 +171,8 @@ class Vault:
         )
 
     def litter(self) -> list[str]:
-        """Temporary files in the work tree."""
-        return sorted(str(p) for p in self.root.rglob(".gofer-*"))
+        """Temporary files in the work tree, and Gofer's own beside the repository."""
+        return sorted(str(p) for pattern in (".gofer-*", ".git/gofer-*") for p in self.root.rglob(pattern))
 
     def processes(self) -> list[str]:
         """The command lines of living processes that name this vault's folder or its state folder."""
