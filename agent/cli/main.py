@@ -30,6 +30,7 @@ VERBS = {
     "status": ("status", "Worker, queue, models, and what needs a person."),
     "doctor": ("doctor", "Check everything; one line and one remedy for each finding."),
     "retry": ("again", "Put a finished task back into the inbox."),
+    "handoff": ("handoff", "What was handed to the lead: list, show, claim, answer."),
     "cancel": ("again", "Cancel a task that waits or runs."),
 }
 

@@ -1,0 +1,113 @@
+"""`gofer handoff`: the lead's side, from a shell. It writes the same files that an agent writes by hand."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent import facts, frontmatter
+from agent.cli.screen import find_vault, json_option, print_json, table, vault_option
+from agent.errors import Busy, Usage
+from agent.files import Beneath
+from agent.vault.layout import answer_path, claim_path
+
+by_option = click.option("--by", default="", help="Who you are (default: your user name).")
+
+
+@click.group()
+def handoff() -> None:
+    """What was handed to the lead: list, show, claim, answer."""
+
+
+@handoff.command("list")
+@vault_option
+@json_option
+def list_(vault: Path | None, as_json: bool) -> None:
+    """Every hand-off, the open ones first."""
+    found = sorted(facts.handoffs(find_vault(vault)), key=lambda h: (h["status"] != "open", h["created"]))
+    if as_json:
+        print_json(found)
+    elif not found:
+        click.echo("Nothing was handed off.")
+    else:
+        rows = [(h["status"], h["id"], h["reason"], h["expires"], h["title"]) for h in found]
+        table(("Status", "Hand-off", "Reason", "Expires", "Title"), rows, flexible=4)
+
+
+@handoff.command()
+@click.argument("task")
+@vault_option
+@json_option
+def show(task: str, vault: Path | None, as_json: bool) -> None:
+    """One hand-off, whole."""
+    root = find_vault(vault)
+    found = _find(root, task)
+    text = (root / found["path"]).read_text("utf-8")
+    if as_json:
+        print_json({**found, "text": text})
+    else:
+        click.echo(text)
+
+
+@handoff.command()
+@click.argument("task")
+@by_option
+@vault_option
+@json_option
+def claim(task: str, by: str, vault: Path | None, as_json: bool) -> None:
+    """Tell others that you are at work on it."""
+    root = find_vault(vault)
+    found, name = _find(root, task), by or getpass.getuser()
+    header = {"type": "claim-handoff", "status": "open", "handoff": found["id"], "by": name}
+    _write(root, claim_path(found["id"]), frontmatter.dump(header, ""))
+    _told(found["id"], name, claim_path(found["id"]), as_json=as_json)
+
+
+@handoff.command()
+@click.argument("task")
+@click.argument("text", nargs=-1)
+@by_option
+@click.option(
+    "--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Read the answer there."
+)
+@click.option("--model", default="", help="The model that answered.")
+@vault_option
+@json_option
+def answer(
+    task: str, text: tuple[str, ...], by: str, file: Path | None, model: str, vault: Path | None, as_json: bool
+) -> None:
+    """Answer it: TEXT, --file, or - for standard input. Gofer then writes the final report."""
+    root = find_vault(vault)
+    found, name = _find(root, task), by or getpass.getuser()
+    given = sys.stdin.read() if text == ("-",) else " ".join(text)
+    body = file.read_text("utf-8") if file else given
+    if not body.strip():
+        raise Usage("an answer needs a text", fix=f"gofer handoff answer {task} --file answer.md")
+    header = {"type": "answer", "status": "open", "handoff": found["id"], "by": name}
+    _write(root, answer_path(found["id"]), frontmatter.dump({**header, **({"model": model} if model else {})}, body))
+    _told(found["id"], name, answer_path(found["id"]), as_json=as_json)
+
+
+def _find(root: Path, task: str) -> dict[str, Any]:
+    found = next((h for h in facts.handoffs(root) if h["id"] == task), None)
+    if found is None:
+        raise Usage(f"no hand-off has the id '{task}'", fix="gofer handoff list shows them")
+    return found
+
+
+def _write(root: Path, path: str, text: str) -> None:
+    try:
+        Beneath(root).write(path, text.encode(), expect=None)
+    except Busy:
+        raise Usage("that file is there already", where=path, fix="wait until Gofer has taken it, or edit it") from None
+
+
+def _told(task: str, by: str, path: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": task, "by": by, "path": path})
+    else:
+        click.echo(path)
