@@ -5,6 +5,7 @@ Three kinds of line, each a JSON object:
     {"begin": [key, …]}        these files are about to be read and run: one attempt each, counted before parsing
     {"back": [key, …]}         they only had to wait; the attempt does not count
     {"owe": record}            an outcome, whole: from here on it is published, never run again
+    {"placed": [key, …]}       its changes are made and its files lie in the work tree: never a second time
     {"drop": [key, …]}         it could not be delivered because the vault changed; the task runs again
     {"paid": [key, …]}         it is in the branch and its task file is gone
     {"told": [key, …]}         a file that is not a task was reported, once for this revision
@@ -85,6 +86,7 @@ class Journal:
         self.path = path
         self.attempts: dict[str, int] = {}
         self.owed: dict[str, Record] = {}
+        self.placed: set[str] = set()
         self.told: set[str] = set()
         self.quiet = 0
         self.moving = ""
@@ -116,6 +118,11 @@ class Journal:
         if entries := [{"owe": record.to_json()} for record in records]:
             self._write(entries, durable=True)
             crash.step("outcomes recorded")
+
+    def place(self, keys: Iterable[str]) -> None:
+        """These are in the work tree: what becomes of them there is up to the person, also when we start anew."""
+        if keys := list(keys):
+            self._write([{"placed": keys}])
 
     def drop(self, keys: Iterable[str]) -> None:
         """Forget outcomes that no longer fit the vault; their attempts still count."""
@@ -161,9 +168,12 @@ class Journal:
             self.moving = str(value)
         elif kind == "quiet":
             self.quiet = int(value)
+        elif kind == "placed":
+            self.placed.update(value)
         elif kind in ("drop", "paid", "told"):
             for key in value:
                 self.owed.pop(key, None)
+                self.placed.discard(key)
                 if kind != "drop":
                     self.attempts.pop(key, None)
             if kind == "told":

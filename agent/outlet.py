@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from agent.errors import TryLater
@@ -31,7 +31,6 @@ class Outlet:
     overlay: OverlayFiles
     stuck: str = ""  # why what is owed is not published
     blocked: bool = False  # it waits for a person: trying again at once will not help
-    _delivered: set[str] = field(default_factory=set)
 
     def record(self, ended: Sequence[tuple[Run, Timed]]) -> None:
         """Turn what ended into records and owe them, durably: from here on they are published, never run again."""
@@ -79,9 +78,8 @@ class Outlet:
     def deliver(self) -> None:
         """Put what is owed into the work tree. What no longer fits what a person wrote meanwhile runs again."""
         self.overlay.clear()
-        records = [record for key, record in self.journal.owed.items() if key not in self._delivered]
+        records = [record for key, record in self.journal.owed.items() if key not in self.journal.placed]
         misfits = self.publisher.deliver(records)
-        self._delivered = set(self.journal.owed)
         self.journal.back(record.key for record in misfits)
         self.intake.claims.release(record.task for record in misfits)
         self.intake.more = self.intake.more or bool(misfits)

@@ -67,9 +67,10 @@ class Publisher:
         records = list(records)
         unfit = change_all(self.files, (record.changes for record in records))
         misfits = [record for number, record in enumerate(records) if number in unfit]
-        fits = (record for number, record in enumerate(records) if number not in unfit)
+        fits = [record for number, record in enumerate(records) if number not in unfit]
         put_all(self.files, {path: text.encode() for record in fits for path, text in record.files.items()})
         crash.step("files delivered")
+        self.journal.place(record.key for record in fits)
         self.journal.drop(record.key for record in misfits)
         return misfits
 

@@ -22,6 +22,9 @@ def opened(root: Path, names: Sequence[str], path: str, *, make: bool = False) -
             deeper = _enter(here, name, path, make=make)
             os.close(here)
             here = deeper
+            with suppress(FileNotFoundError):
+                os.stat(".git", dir_fd=here, follow_symlinks=False)
+                raise refused(path, f"'{name}' is a repository of its own (a submodule)")
         yield here
     finally:
         os.close(here)
