@@ -12,6 +12,7 @@ from typing import Any
 
 from agent.errors import GoferError, PersonMustAct
 from agent.models.base import Health
+from agent.text import utc
 from agent.text import parse_utc
 from agent.vault import handoff, ledger
 from agent.vault.finished import Archive
@@ -54,8 +55,12 @@ def handoffs(root: Path) -> list[dict[str, Any]]:
         except (GoferError, ValueError, OSError):
             continue
         keys = ("id", "title", "status", "reason", "priority", "created", "expires")
-        found.append({**{key: str(said.get(key, "")) for key in keys}, "path": str(path.relative_to(root))})
+        found.append({**{key: _plain(said.get(key, "")) for key in keys}, "path": str(path.relative_to(root))})
     return found
+
+
+def _plain(value: object) -> str:
+    return utc(value) if isinstance(value, datetime) else str(value)
 
 
 def disk(root: Path) -> dict[str, int]:
