@@ -15,6 +15,9 @@ from agent.models.base import Model
 from agent.road import road
 from agent.watch import Bell, Watcher
 
+LULL = 2.0  # seconds without a ring: the next task is not about to come, so what stands ready for it may go
+
+
 Now = Callable[[], datetime]
 OnTick = Callable[[Desk, Tick], None]
 
@@ -47,21 +50,23 @@ def run(
     chores.every().hour.do(lambda: desk.prune(now()))
     chores.every().hour.do(lambda: desk.expire(now()))
     chores.run_all()
-    folders = desk.intake.look.folders
+    folders, lull = desk.intake.look.folders, False
     try:
         while not stop():
             tick = _travel(desk, now())
             on_tick(desk, tick)
             if tick.more or tick.published:
+                lull = False
                 continue  # what waited for one of these, or was edited while it ran, may start now
             watcher.look_again()
             desk.watching = watcher.trouble
-            if desk.idle:
+            if desk.idle and lull:
                 desk.rest()
                 chores.run_pending()
             known, folders = folders, desk.intake.look.folders
             new = known != folders  # what came into a new folder before its watch made no event (W03)
-            bell.wait(_pause(tick, min(watcher.interval, watch.poll_seconds) if new else watcher.interval))
+            longest = min(watcher.interval, watch.poll_seconds) if new else watcher.interval
+            lull = not bell.wait(_pause(tick, longest if lull else min(longest, LULL)))
     finally:
         watcher.close()
         desk.close()

@@ -118,7 +118,7 @@ class Branch:
         lines = []
         for path, entry in entries.items():
             have = staged.get(path)
-            if have == entry.new or (entry.only_if is not None and have not in entry.only_if):
+            if entry.only_if is not None and (have == entry.new or have not in entry.only_if):
                 continue
             lines.append(f"100644 {entry.new}\t{path}" if entry.new else f"0 {self.repository.zero}\t{path}")
         if not lines:
@@ -132,12 +132,13 @@ class Branch:
         return (before,)
 
     def _staged(self, entries: Mapping[str, Entry]) -> dict[str, str | None]:
-        """The blob that the prepared copy holds for each path. Reading the index takes a process, so first look
-        whether its bytes hold any of the names at all (index versions 2 and 3 store names whole)."""
+        """The blob that the prepared copy holds for each path whose entry depends on it. Reading the index takes a
+        process, so first look whether its bytes hold any of the names at all (versions 2 and 3 store names whole)."""
         data = self._prepared.read_bytes()
         plain = data[4:8] in (b"\0\0\0\2", b"\0\0\0\3") and not any(self.repository.git_dir.glob("sharedindex.*"))
         plain = plain and len(data) * len(entries) < SEARCHED
-        names = [path for path in entries if not plain or path.encode() + b"\0" in data]
+        asked = [path for path, entry in entries.items() if entry.only_if is not None]
+        names = [path for path in asked if not plain or path.encode() + b"\0" in data]
         if not names:
             return {}
         listing = self.repository.git.run(

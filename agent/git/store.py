@@ -132,7 +132,9 @@ class Store:
         """Put each new pack into the vault: data first, its index last, as git itself does."""
         target = self._vault_packs
         target.mkdir(exist_ok=True)
-        fresh = [p for p in self._packs.glob("*.pack") if p.stem not in self._linked and p.with_suffix(".idx").exists()]
+        names = set(os.listdir(self._packs))
+        done = {name for name in names if name.endswith(".pack") and f"{name.removesuffix('.pack')}.idx" in names}
+        fresh = [self._packs / name for name in sorted(done) if name.removesuffix(".pack") not in self._linked]
         for pack in fresh:
             for part in (pack, pack.with_suffix(".idx")):
                 _link_or_copy(part, target / part.name)
@@ -142,9 +144,10 @@ class Store:
 
     def relink(self) -> None:
         """Put back packs that a `git gc` of the person's removed before a ref named them."""
+        there = set(os.listdir(self._vault_packs))
         for name in self._linked:
             pack = self._packs / f"{name}.pack"
-            if pack.exists() and not (self._vault_packs / pack.name).exists():
+            if pack.name not in there and pack.exists():
                 for part in (pack, pack.with_suffix(".idx")):
                     _link_or_copy(part, self._vault_packs / part.name)
 
