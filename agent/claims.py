@@ -1,13 +1,14 @@
 """Claims: who may run a task. One contract: take, release, take over; losing is a return value.
 
-This is the local form, for workers that share one clone: a file per task in the state folder, made whole and
-exclusively. A worker lives as long as it holds the lock of its own identity file; the claims of a dead one are
-taken over at once, without comparing clocks.
+This is the local form, for workers that share one clone: a file per task in the state folder, which is a hard link
+to the card of the worker that holds it, so that it appears whole, exclusively, and with one call. A worker lives as
+long as it holds the lock beside its card; the claims of a dead one are taken over at once, without comparing clocks.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -38,15 +39,16 @@ class LocalClaims:
         self.worker, self.boot = worker, secrets.token_hex(8)
         self._life = FileLock(self._lives / f"{self.boot}.lock")
         self._life.acquire(blocking=False)
+        self._card = self._lives / f"{self.boot}.json"
+        self._write_card()
 
     def take(self, task: str, attempt: int) -> Claim | None:
         """Claim one task; None when a living worker holds it."""
         claim = Claim(task, secrets.token_hex(8), attempt)
         path = self._path(task)
-        text = json.dumps({"v": 1, "worker": self.worker, "boot": self.boot, "task": task, "nonce": claim.nonce})
         for _ in range(2):
             try:
-                self._publish(path, text)
+                self._link(path)
             except FileExistsError:
                 if not self._take_over(path):
                     return None
@@ -64,27 +66,35 @@ class LocalClaims:
     def sweep(self) -> None:
         """At start: remove what dead workers left."""
         for path in self._claims.iterdir():
-            if path.name.endswith(".tmp") or self._abandoned(path):
+            if self._abandoned(path):
                 path.unlink(missing_ok=True)
-        for life in self._lives.glob("*.lock"):
+        for life in self._lives.glob("*.*"):
             if life.stem != self.boot and not self._alive(life.stem):
                 life.unlink(missing_ok=True)
 
     def close(self) -> None:
         self._life.release()
-        with contextlib.suppress(OSError):
-            os.unlink(self._lives / f"{self.boot}.lock")
+        for place in (self._card, self._card.with_suffix(".lock")):
+            with contextlib.suppress(OSError):
+                os.unlink(place)
 
     def _path(self, task: str) -> Path:
         return self._claims / hashlib.sha256(task.encode()).hexdigest()[:40]
 
-    def _publish(self, path: Path, text: str) -> None:
-        part = path.with_name(f"{path.name}.{self.boot}.tmp")
-        part.write_text(text, "utf-8")
+    def _link(self, path: Path) -> None:
+        """FileExistsError when somebody holds it."""
         try:
-            os.link(part, path)  # whole, or not at all: must not exist
-        finally:
-            part.unlink()
+            os.link(self._card, path)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.EMLINK):  # the card is gone, or has all the links it can have
+                raise
+            self._write_card()
+            os.link(self._card, path)
+
+    def _write_card(self) -> None:
+        part = self._card.with_suffix(".new")
+        part.write_text(json.dumps({"v": 1, "worker": self.worker, "boot": self.boot}), "utf-8")
+        os.replace(part, self._card)
 
     def _take_over(self, path: Path) -> bool:
         """Remove a dead worker's claim. One at a time and looked at again under the lock: two that both saw it

@@ -35,6 +35,8 @@ _OWN_RECORDS = frozenset(("memory", name) for name in ("tasks", "ledger", "decis
 
 def fold(name: str) -> str:
     """The form in which two names meet on the most forgiving file system: NFKC, case, ignorables, NTFS endings."""
+    if name.isascii():
+        return name.lower().partition(":")[0].rstrip(" .")
     plain = unicodedata.normalize("NFKC", name).translate(_IGNORED).casefold()
     return unicodedata.normalize("NFKC", plain).partition(":")[0].rstrip(" .")
 
@@ -52,7 +54,7 @@ def parts(path: str) -> tuple[str, ...]:
         raise refused(path, "it is not valid Unicode") from None
     if size > MAX_PATH:
         raise refused(path, f"it is longer than {MAX_PATH} bytes")
-    if "\\" in path or any(unicodedata.category(letter) == "Cc" for letter in path):
+    if "\\" in path or not (path.isprintable() or all(unicodedata.category(letter) != "Cc" for letter in path)):
         raise refused(path, "it holds a backslash or a control character")
     names = tuple(path.removeprefix("./").split("/"))
     for name in names:
