@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.config import state_dir
 from agent.newvault import make_vault as make_files
+from tests.nursery import Nursery
 
 T = TypeVar("T")
 
@@ -96,10 +100,7 @@ class Vault:
 
     def gofer(self, *args: str, timeout: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
         """Run one verb as a process. `env` is added to its environment."""
-        return subprocess.run(
-            [*GOFER, *args], cwd=self.root, env={**self.env, **env}, capture_output=True, text=True, timeout=timeout,
-            check=False,
-        )  # fmt: skip
+        return _nursery().run(list(args), self.root, {**self.env, **env}, timeout)
 
     def run_once(self, *, ok: Sequence[int] = (0, 1), **env: str) -> dict[str, Any]:
         """`gofer run --once --json`: its data. Fails the test when the exit code is not in `ok`."""
@@ -184,6 +185,15 @@ class Vault:
         assert self.locks() == []
         assert self.litter() == []
         assert self.git("fsck", "--strict", "--no-dangling", "--full") == ""
+
+
+@cache
+def _nursery() -> Nursery:
+    folder = tempfile.TemporaryDirectory(prefix="gofer-nursery-")
+    nursery = Nursery(Path(folder.name))
+    atexit.register(folder.cleanup)
+    atexit.register(nursery.close)
+    return nursery
 
 
 def processes_of(place: Path) -> list[str]:
