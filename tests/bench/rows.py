@@ -84,9 +84,9 @@ def _bursts(place: Place, size: Size, tracked: int, few: int) -> tuple[Rate, flo
         ours: list[Rate] = []
         theirs: list[float] = []
         for _ in range(size.rounds):
-            with place.vault(tracked) as vault, workers.naive(vault):
+            with workers.naive(vault := place.vault(tracked)):
                 theirs.append(few / _burst(vault, few))
-            with place.vault(tracked) as vault, workers.gofer(vault):
+            with workers.gofer(vault := place.vault(tracked)):
                 seconds = _burst(vault, size.burst)
                 ours.append((size.burst / seconds, size.burst / (seconds - SETTLE)))
         _rates[tracked] = (median(rate[0] for rate in ours), median(rate[1] for rate in ours)), median(theirs)
@@ -103,10 +103,7 @@ def _burst(vault: Vault, count: int) -> float:
 
 def latency(place: Place, size: Size) -> Iterator[Row]:
     """One drop at a time, to each worker in turn; both run all the while."""
-    with (
-        place.vault(size.small) as one, workers.gofer(one),
-        place.vault(size.small) as other, workers.naive(other),
-    ):  # fmt: skip
+    with workers.gofer(one := place.vault(size.small)), workers.naive(other := place.vault(size.small)):
         ours: list[float] = []
         theirs: list[float] = []
         for number in range(size.drops):
@@ -139,7 +136,7 @@ def one_by_one(place: Place, size: Size) -> Iterator[Row]:
     env = place.env(GOFER_CONFIG=str(config), GOFER_BENCH_TIMES=str(times))
     drops: list[float] = []
     most = 0
-    with place.vault(size.small) as vault, workers.gofer(vault, env, ("tests.bench.stopwatch",)):
+    with workers.gofer(vault := place.vault(size.small), env, ("tests.bench.stopwatch",)):
         for number in range(size.outcomes):
             drops.append(_drop_and_wait(vault, f"one-{number}"))
             most = max(most, vault.packs())
@@ -156,7 +153,7 @@ def one_by_one(place: Place, size: Size) -> Iterator[Row]:
 
 def flood(place: Place, size: Size) -> Iterator[Row]:
     """Drops while the worker is stopped: what the watcher missed, the scan sees."""
-    with place.vault(size.small) as vault, workers.gofer(vault) as worker:
+    with workers.gofer(vault := place.vault(size.small)) as worker:
         worker.signal(signal.SIGSTOP)
         for number in range(size.flood):
             vault.drop(f"flood-{number}")
@@ -201,7 +198,7 @@ def idle(place: Place, size: Size) -> Iterator[Row]:
     wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
     env = place.env()
     env = place.env(PATH=f"{path}:{env['PATH']}")
-    with place.vault(size.small) as vault, workers.gofer(vault, env) as worker:
+    with workers.gofer(vault := place.vault(size.small), env) as worker:
         _burst(vault, 100)
         quiet_since = time.perf_counter() + 5
         until(lambda: time.perf_counter() > quiet_since, 10, "the last work of a busy worker", every=0.1)
@@ -227,7 +224,7 @@ def starts(place: Place, size: Size) -> Iterator[Row]:
     """The console script, in turn with a bare interpreter, in a vault in which a worker runs."""
     script = Path(sys.executable).with_name("gofer")
     program = [str(script)] if script.exists() else [sys.executable, "-m", "agent"]
-    with place.vault(size.small) as vault, workers.gofer(vault):
+    with workers.gofer(vault := place.vault(size.small)):
         commands = {
             "--help": [*program, "--help"],
             "status": [*program, "status", "--vault", str(vault.path)],
