@@ -86,6 +86,7 @@ def drain(
     bell = bell or Bell()
     desk = Desk(vault, env, ring=bell.ring, model=model)
     try:
+        desk.prune(now())
         desk.expire(now())
         while not stop():
             tick = _travel(desk, now())
