@@ -12,8 +12,7 @@ from typing import Any
 
 from agent.errors import GoferError, PersonMustAct
 from agent.models.base import Health
-from agent.text import utc
-from agent.text import parse_utc
+from agent.text import parse_utc, utc
 from agent.vault import handoff, ledger
 from agent.vault.finished import Archive
 from agent.vault.values import Status
