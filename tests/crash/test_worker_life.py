@@ -23,11 +23,13 @@ def vault(tmp_path: Path) -> Vault:
     return make_vault(tmp_path)
 
 
-def crash_at(vault: Vault, name: str) -> None:
-    """Crash one step later in each run, until it is the step of that name."""
+def crashed_at(name: str, place: Path, text: str) -> Vault:
+    """A vault whose worker crashed at the durable step of that name, with one task in hand."""
     for n in range(1, 20):
+        vault = make_vault(place / str(n), settle=0)
+        vault.drop("a.md", text)
         if name in vault.gofer("run", "--once", GOFER_CRASH_AT=str(n)).stderr:
-            return
+            return vault
     raise AssertionError(f"no step is called {name}")
 
 
@@ -150,9 +152,9 @@ def test_g21_damaged_state_repairs_itself(vault: Vault, damage: str) -> None:
     vault.check()
 
 
-def test_q15_state_that_is_lost_between_delivery_and_commit_repeats_no_effect(vault: Vault) -> None:
-    vault.drop("a.md", '---\ntype: file\nop: append\npath: memory/a.md\ntext: "x"\n---\n')
-    crash_at(vault, "commit built")
+def test_q15_state_that_is_lost_between_delivery_and_commit_repeats_no_effect(tmp_path: Path) -> None:
+    text = '---\ntype: file\nop: append\npath: memory/a.md\ntext: "x"\n---\n'
+    vault = crashed_at("commit built", tmp_path, text)
     shutil.rmtree(vault.state)
     vault.run_once()
     assert (vault.root / "memory/a.md").read_text() == "x\n"
@@ -195,9 +197,8 @@ def test_q16_every_file_is_on_disk_before_it_gets_its_name_and_its_folder_after(
     assert owed == {}
 
 
-def test_q02_a_journal_that_ends_in_half_a_line_is_read_up_to_it(vault: Vault) -> None:
-    vault.drop("a.md", "Write 1 to memory/a.md\n")
-    crash_at(vault, "outcomes recorded")
+def test_q02_a_journal_that_ends_in_half_a_line_is_read_up_to_it(tmp_path: Path) -> None:
+    vault = crashed_at("outcomes recorded", tmp_path, "Write 1 to memory/a.md\n")
     journal = vault.state / "journal.jsonl"
     whole = journal.read_bytes()
     journal.write_bytes(whole[:-40])  # the record of the outcome is cut: it counts as not recorded
