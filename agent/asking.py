@@ -73,7 +73,7 @@ class Asking:
         health = self.health(target.model)
         if health.ok:
             return ""
-        return f"{health.detail}: {health.fix}" if health.fix else health.detail
+        return f"{health.detail}. To fix it: {health.fix}" if health.fix else health.detail
 
     def health(self, model: str = "") -> Health:
         """Whether the model can answer, at most ten seconds old."""

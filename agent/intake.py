@@ -14,6 +14,7 @@ from agent.claims import Claim, LocalClaims
 from agent.errors import BadHeader, TryLater
 from agent.facts import outcome_of, stopped
 from agent.handlers import HANDLERS
+from agent.handlers.base import NoParams
 from agent.identity import identify
 from agent.inbox import Drop, Inbox, Look
 from agent.journal import Journal
@@ -165,7 +166,7 @@ class Intake:
             self.forget(drop.path, identity.task.revision)
             self.give_back(drop.key)
             return None
-        return _with_parameters(identity.task)
+        return with_parameters(identity.task)
 
     def _taken(self, but: str) -> Mapping[str, str]:
         taken = {rest.task.id: path for path, rest in self.resting.items() if path != but}
@@ -243,13 +244,24 @@ class Intake:
         }
 
 
-def _with_parameters(task: Task) -> Task:
-    """A type that the task names must be able to use its parameters: if not, that is a bad header."""
+def with_parameters(task: Task) -> Task:
+    """A type that the task names must be able to use its parameters: if not, that is a bad header. One that reads
+    plain English may have them in the text instead."""
     handler = HANDLERS.get(task.type)
     if task.problem is not None or handler is None:
         return task
     try:
-        read_params(task, handler.params)
+        if handler.understand is None or not _in_words(task):
+            read_params(task, handler.params)
     except BadHeader as error:
         return replace(task, problem=Problem(error.what, error.line, error.why, error.fix, error.corrected))
     return task
+
+
+def _in_words(task: Task) -> bool:
+    """Whether the header holds no parameter at all: then the text says what to do, clearly or not."""
+    try:
+        read_params(task, NoParams)
+    except BadHeader:
+        return False
+    return True

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from agent.config import Settings, load_settings, state_dir
 from agent.handlers import HANDLERS
 from agent.identity import identify
 from agent.inbox import Drop, Inbox
+from agent.intake import with_parameters
 from agent.route.router import Router
 from agent.route.types import KNOWN_TYPES
 from agent.vault.finished import Archive
@@ -86,21 +87,15 @@ class Survey:
                 continue  # taken by a worker since
             identity = identify(read_task(raw, path, types=KNOWN_TYPES), self.root, self.archive, {})
             if not identity.left_over:
-                items.append(self._item(identity.task, path in running, str(said.get(path, ""))))
+                task = with_parameters(identity.task)
+                items.append(self._item(task, path in running, str(said.get(path, ""))))
         items += [
             Item(
-                _refused_id(drop),
-                drop.path,
-                str(Status.INVALID),
-                "auto",
-                "auto",
-                "normal",
-                drop.path,
-                None,
+                _refused_id(drop), drop.path, str(Status.INVALID), "auto", "auto", "normal", drop.path, None,
                 drop.refused,
             )
             for drop in look.refused
-        ]
+        ]  # fmt: skip
         return items
 
     def _item(self, task: Task, running: bool, said: str) -> Item:
@@ -110,7 +105,7 @@ class Survey:
             self.settings.worker.offers,
             (self.root / ".obsidian").is_dir(),
             partial(facts.outcome_of, self.root, self.archive),
-            lambda model: "",
+            self._away,
         )
         reason = said or not_now(task, decision, situation, self.now, committed=False, told=True)
         state = Status.OPEN
@@ -126,6 +121,14 @@ class Survey:
             task.id, task.title, str(state), decision.type, str(decision.tier), str(task.priority), task.path, None,
             reason or None,
         )  # fmt: skip
+
+    @cached_property
+    def _server_away(self) -> str:
+        """Why the model server cannot answer, as far as that can be seen at once; a worker here knows better."""
+        return "" if self.working else next((m["detail"] for m in self.models() if not m["ok"]), "")
+
+    def _away(self, model: str) -> str:
+        return self._server_away
 
     def rehearsal(self) -> list[dict[str, Any]]:
         """The data of `run --dry-run --json`: what would go where, and why it waits if it does."""
@@ -207,8 +210,15 @@ class Survey:
                 )
         ready = [item for item in items if item.state == Status.OPEN]
         if ready and not self.working:
-            found.append(_problem(f"{len(ready)} tasks are ready and no worker runs here", str(self.root), "gofer run"))
+            found.append(
+                _problem(f"{counted(len(ready), 'task')} ready and no worker runs here", str(self.root), "gofer run")
+            )
         return found
+
+
+def counted(count: int, what: str) -> str:
+    """`1 task is`, `2 tasks are`."""
+    return f"{count} {what} is" if count == 1 else f"{count} {what}s are"
 
 
 def _refused_id(drop: Drop) -> str:

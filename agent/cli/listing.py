@@ -10,7 +10,9 @@ from pathlib import Path
 import click
 
 from agent.cli.screen import find_vault, json_option, print_json, table, vault_option
-from agent.survey import Survey
+from agent.survey import Item, Survey
+from agent.vault.layout import handoff_path
+from agent.vault.values import FINAL, Status
 
 
 @click.command("list")
@@ -26,5 +28,13 @@ def list_(vault: Path | None, as_json: bool) -> None:
     if not items:
         click.echo('Nothing here yet. Drop a Markdown file into inbox/, or: gofer add "What is 2 + 2?"')
         return
-    rows = [(i.state, i.id, i.tier, i.type, i.reason or i.report or i.path or "") for i in items]
+    rows = [(i.state, i.id, i.tier, i.type, _where(i)) for i in items]
     table(("State", "Task", "Tier", "Type", "Why, or where"), rows, flexible=4)
+
+
+def _where(item: Item) -> str:
+    """Why it waits, or where to look: what ended has its report."""
+    if item.state == Status.HANDED_OFF:
+        return f"for the lead: {handoff_path(item.id)}"
+    ended = item.state in FINAL
+    return (item.report if ended else item.reason) or item.reason or item.report or item.path or ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -58,4 +59,5 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Usage("the file cannot be read", where=str(path), why=str(error.strerror)) from None
+        fix = f"for a text: echo {shlex.quote(str(path))} | gofer route -"
+        raise Usage("the file cannot be read", where=str(path), why=str(error.strerror), fix=fix) from None

@@ -34,6 +34,10 @@ def run(vault: Path | None, as_json: bool, once: bool, dry_run: bool, workers: i
     """Work: do what lies in the inbox, now and as it comes. Ctrl-C ends it after the step in hand."""
     if workers > 1:
         raise Usage("this version runs one worker per clone", fix="leave --workers away")
+    if as_json and not (once or dry_run):
+        raise Usage(
+            "a worker that goes on prints no data", fix="give --once or --dry-run with --json; gofer status --json"
+        )
     root = find_vault(vault)
     if dry_run:
         return _rehearse(root, as_json)
@@ -96,10 +100,11 @@ def drain(
     absent, or results could not be committed."""
     tasks: list[dict[str, Any]] = []
     waiting: list[dict[str, Any]] = []
-    away = False
+    away, owed, stuck = False, 0, ""
 
     def on_tick(desk: Any, tick: Any) -> None:
-        nonlocal away
+        nonlocal away, owed, stuck
+        owed, stuck = tick.owed, tick.stuck
         tasks.extend(ran(record) for record in tick.published)
         rests = desk.intake.waiting()
         waiting[:] = [rest.as_data() for rest in rests]
@@ -113,12 +118,16 @@ def drain(
         progress("")
     tasks += waiting
     counts = {word: sum(1 for task in tasks if task["status"] == word) for word in COUNTED}
-    return {**counts, "tasks": tasks}, away
+    return {**counts, "tasks": tasks, "unpublished": owed, "stuck": stuck or None}, away
 
 
 def show_results(data: dict[str, Any]) -> None:
+    if data["unpublished"]:
+        results = "1 result waits" if data["unpublished"] == 1 else f"{data['unpublished']} results wait"
+        click.echo(f"{results} to be committed, and will be at the next run: {data['stuck']}")
     if not data["tasks"]:
-        click.echo("Nothing to do.")
+        if not data["unpublished"]:
+            click.echo("Nothing to do.")
         return
     rows = [
         (task["status"], task["id"], task["tier"] or "", task["type"] or "", task.get("reason") or task["report"] or "")

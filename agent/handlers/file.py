@@ -13,11 +13,12 @@ from __future__ import annotations
 import hashlib
 from typing import Literal, NoReturn
 
-from pydantic import ConfigDict, ValidationError, model_validator
+from pydantic import ConfigDict, model_validator
 
-from agent.errors import Doubt, Refused
+from agent.errors import BadHeader, Doubt, Refused
 from agent.handlers.base import Context, Handler, Params
 from agent.handlers.file_request import read_wish
+from agent.vault.params import read_params
 from agent.vault.values import Change, Result, Role, Task, Tier
 
 MAX_TEXT = 1 << 20  # bytes of a file that is read or written; the size of the largest task
@@ -56,20 +57,15 @@ def understand(task: Task) -> FileParams:
             raise Doubt(f"the header has {names} but no `op`", why="the operation is not named")
         wish = read_wish(task.text)
         return FileParams(op=wish.op, path=wish.path, to=wish.to, text=wish.text, overwrite=wish.overwrite)
-    given = dict(task.params)
-    if given["op"] in ("write", "append") and "text" not in given:
-        given["text"] = task.text.strip("\n")
     try:
-        return FileParams.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or str(given["op"])
-        raise Refused(
-            f"the parameter `{where}` of this file task cannot be used",
-            where=task.path,
-            why=str(first["msg"]).removeprefix("Value error, "),
-            fix="op: read, write, append, copy, move or delete; path; to (copy, move); text (write, append); overwrite",
-        ) from error
+        found = read_params(task, FileParams)
+    except BadHeader as error:
+        what = f"this file task cannot be used: {error.what}"
+        fix = "op: read, write, append, copy, move or delete; path; to (copy, move); text (write, append); overwrite"
+        raise Refused(what, where=task.path, why=error.why, fix=fix) from error
+    if found.op in ("write", "append") and "text" not in task.params:
+        return found.model_copy(update={"text": task.text.strip("\n")})
+    return found
 
 
 def run(ctx: Context, params: FileParams) -> Result:

@@ -272,6 +272,31 @@ def test_q21_run_once_that_is_interrupted_exits_130_and_loses_nothing(house: Hou
     assert house.inbox() == ["a.md"]
 
 
+def test_results_that_git_cannot_take_now_are_told_and_published_by_the_next_run(house: House) -> None:
+    house.drop("a.md", WRITE.format(n=1))
+    (house.root / ".git/index.lock").touch()
+    done = house.gofer("run", "--once")
+    assert done.returncode == 3 and "1 result waits to be committed" in done.stdout and "index.lock" in done.stdout
+    (house.root / ".git/index.lock").unlink()
+    assert house.once()["done"] == 1
+    assert house.once()["tasks"] == [] and (house.root / "memory/1.txt").read_text() == "1\n"
+
+
+def test_a_worker_that_goes_on_takes_no_json(house: House) -> None:
+    told(house.gofer("run", "--json"), 2, "--once")
+
+
+def test_without_a_worker_a_question_is_listed_as_waiting_for_the_server_and_status_is_content(house: House) -> None:
+    house.drop("q.md", "---\nstatus: open\n---\nWhat is the capital of Peru?\n")
+    house.drop("p.md", "---\nstatus: open\ntype: file\nop: wrte\npath: memory/a.md\n---\n")
+    question = next(item for item in house.data("list") if item["path"] == "inbox/q.md")
+    assert question["state"] == "waiting" and "does not answer" in question["reason"]
+    other = next(item for item in house.data("list") if item["path"] == "inbox/p.md")
+    assert other["state"] == "invalid" and "op" in other["reason"]
+    (problem,) = house.data("status", code=1)["problems"]
+    assert problem["where"] == "inbox/p.md"
+
+
 # -- cancel and retry -------------------------------------------------------------------------------------------
 
 

@@ -69,6 +69,17 @@ def test_w21_every_bad_header_gets_one_report_with_line_reason_and_a_corrected_t
     assert set(ended) | waiting == set(BAD_HEADERS) and waiting <= {"type"}, "a summary waits for its model"
 
 
+def test_a_file_task_says_what_to_do_in_its_header_in_its_text_or_in_both_beside_the_properties_of_a_note(
+    house: House,
+) -> None:
+    house.drop("words.md", "---\nstatus: open\ntype: file\n---\nWrite 1 to memory/words.txt\n")
+    house.drop("body.md", "---\nstatus: open\ntype: file\nop: write\npath: memory/body.txt\n---\nThe body\n")
+    house.drop("tags.md", "---\ntags: [a]\nstatus: open\nop: write\ntype: file\npath: memory/tags.txt\ntext: x\n---\n")
+    assert [record.status for record in house.drain()] == ["done"] * 3
+    written = {path.stem: path.read_text() for path in (house.root / "memory").glob("*.txt")}
+    assert written == {"words": "1\n", "body": "The body\n", "tags": "x\n"}
+
+
 def test_a_file_that_is_wrong_in_another_way_is_told_anew(house: House) -> None:
     house.drop("bad.md", "---\nstatus: open\npriority: hgih\n---\nWrite 1 to memory/1.txt\n")
     house.drain()
