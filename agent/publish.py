@@ -107,10 +107,14 @@ class Publisher:
 
     def _commit(self, head: Head, records: Sequence[Record], now: datetime) -> None:
         files, entries = self._plan(head, records, now)
-        commit = self.store.commit(head.commit, _message(records), int(now.timestamp()), files)
+        building = self.store.begin(head.commit, _message(records), int(now.timestamp()), files)
+        try:
+            index = self.branch.prepare(entries)  # beside git, which builds the commit
+        finally:
+            commit = self.store.finish(building)
         crash.step("commit built")
         self.journal.move(commit)
-        self.branch.advance(head, commit, entries)
+        self.branch.advance(head, commit, index)
         self.store.relink()
         crash.step("branch moved")
 

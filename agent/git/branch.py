@@ -44,6 +44,13 @@ class Entry:
     only_if: frozenset[str | None] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NewIndex:
+    """An index that was prepared from the one that looked like this, None when there was none."""
+
+    before: os.stat_result | None
+
+
 class Branch:
     """The branch that HEAD names, together with the person's index."""
 
@@ -87,25 +94,27 @@ class Branch:
         message, ref = mtime(self.repository.git_dir / "COMMIT_EDITMSG"), self.repository.newest_ref_time(branch)
         return bool(ref) and message > ref and now - message / 1e9 < EDITOR_AGE
 
-    def advance(self, head: Head, commit: str, entries: Mapping[str, Entry]) -> None:
-        """Let index and branch follow from `head` to `commit`. Raises Busy, with nothing changed on the branch,
-        when somebody else was faster: build anew on what is there now."""
-        assert head.branch is not None
+    def prepare(self, entries: Mapping[str, Entry]) -> NewIndex | None:
+        """Write the person's index, with these entries, beside the one in force; None when it need not change."""
         try:
-            swap = self._prepare(entries)
+            return self._prepare(entries)
         except BaseException:
             self._discard()
             raise
-        if swap:
-            self._swap(head, *swap)
+
+    def advance(self, head: Head, commit: str, index: NewIndex | None) -> None:
+        """Let the prepared index and the branch follow from `head` to `commit`. Raises Busy, with nothing changed on
+        the branch, when somebody else was faster: build anew on what is there now."""
+        assert head.branch is not None
+        if index:
+            self._swap(head, index.before)
         crash.step("index swapped, branch not moved")
         self._move(head, commit)
         self._own = (mtime(self._index), self.repository.newest_ref_time(head.branch))
 
     # -- the index ---------------------------------------------------------------------------------------------
 
-    def _prepare(self, entries: Mapping[str, Entry]) -> tuple[os.stat_result | None] | None:
-        """Write the new index beside the old one; returns the old one's stat, None when there is nothing to do."""
+    def _prepare(self, entries: Mapping[str, Entry]) -> NewIndex | None:
         self._discard()
         before: os.stat_result | None = None
         with contextlib.suppress(FileNotFoundError):
@@ -129,7 +138,7 @@ class Branch:
             stdin="\0".join(lines).encode() + b"\0",
             env={"GIT_INDEX_FILE": str(self._prepared)},
         )  # fmt: skip
-        return (before,)
+        return NewIndex(before)
 
     def _staged(self, entries: Mapping[str, Entry]) -> dict[str, str | None]:
         """The blob that the prepared copy holds for each path whose entry depends on it. Reading the index takes a

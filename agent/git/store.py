@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import TryLater
@@ -22,6 +23,15 @@ from agent.git.repository import Repository
 IDENTITY = "Gofer <gofer@localhost>"
 MERGE_AT = 48  # packs: merged when there is nothing else to do
 MERGE_NOW = 192  # packs: merged before the next commit, whatever is waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """A commit under way."""
+
+    parent: str | None
+    message: str
+    when: int
 
 
 class Store:
@@ -36,11 +46,12 @@ class Store:
         self._unmerged = 0  # packs that a failed merge left: the next try comes when there are more
 
     def commit(self, parent: str | None, message: str, when: int, files: Mapping[str, bytes | None]) -> str:
-        """Build a commit on `parent` (None: the first) that sets each path to its bytes or removes it (None).
+        """Build a commit: `begin` and `finish`."""
+        return self.finish(self.begin(parent, message, when, files))
 
-        Returns its object id; every object is in the vault, durably, when this returns. No ref moves.
-        `when` is seconds since 1970. Raises TryLater when git cannot write (the disk, as a rule).
-        """
+    def begin(self, parent: str | None, message: str, when: int, files: Mapping[str, bytes | None]) -> Building:
+        """Let git build a commit on `parent` (None: the first) that sets each path to its bytes or removes it (None).
+        `when` is seconds since 1970. No ref moves. `finish` must follow."""
         if len(self._linked) - self._unmerged >= MERGE_NOW:
             self.merge_packs()
         lines = [
@@ -56,39 +67,38 @@ class Store:
             else:
                 lines.append(b"M 100644 inline " + name + b"\n" + _data(content))
         reset = b"" if parent else b"reset refs/heads/build\n\n"
-        said = self._say(reset + b"".join(lines) + b"\nget-mark :1\ncheckpoint\nprogress built\n")
-        self._link_packs()
-        return self._signed(said, parent, message, when) if self.sign else said
-
-    def _signed(self, commit: str, parent: str | None, message: str, when: int) -> str:
-        """The same commit with a signature, by the key and the program of the person's own git configuration."""
-        name, _, address = IDENTITY.rstrip(">").partition(" <")
-        who = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in (
-            ("NAME", name), ("EMAIL", address), ("DATE", f"{when} +0000"))}  # fmt: skip
-        parents = ("-p", parent) if parent else ()
-        done = self.repository.git.run(
-            "commit-tree", "-S", *parents, f"{commit}^{{tree}}", stdin=message.encode(), env=who
-        )
-        return done.text
-
-    def _say(self, command: bytes) -> str:
         writer = self._writer or self._start()
-        assert writer.stdin and writer.stdout
-        try:
-            writer.stdin.write(command)
+        assert writer.stdin
+        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
+            writer.stdin.write(reset + b"".join(lines) + b"\nget-mark :1\ncheckpoint\nprogress built\n")
             writer.stdin.flush()
-            commit = writer.stdout.readline().decode().strip()
-            built = writer.stdout.readline()
-        except BrokenPipeError:
-            commit, built = "", b""
-        if built != b"progress built\n":
-            assert writer.stderr
+        return Building(parent, message, when)
+
+    def finish(self, building: Building) -> str:
+        """The object id of the commit that was begun; every object of it is in the vault, durably, when this returns.
+        Raises TryLater when git cannot write (the disk, as a rule)."""
+        writer = self._writer
+        assert writer and writer.stdout and writer.stderr
+        commit = writer.stdout.readline().decode().strip()
+        if writer.stdout.readline() != b"progress built\n":
             why = "it was stopped"
             with contextlib.suppress(OSError):
                 why = writer.stderr.read().decode("utf-8", "replace").strip()[-300:] or why
             self.close()
             raise TryLater("git fast-import could not write the commit", where=str(self.folder), why=why)
-        return commit
+        self._link_packs()
+        return self._signed(commit, building) if self.sign else commit
+
+    def _signed(self, commit: str, building: Building) -> str:
+        """The same commit with a signature, by the key and the program of the person's own git configuration."""
+        name, _, address = IDENTITY.rstrip(">").partition(" <")
+        who = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in (
+            ("NAME", name), ("EMAIL", address), ("DATE", f"{building.when} +0000"))}  # fmt: skip
+        parents = ("-p", building.parent) if building.parent else ()
+        done = self.repository.git.run(
+            "commit-tree", "-S", *parents, f"{commit}^{{tree}}", stdin=building.message.encode(), env=who
+        )
+        return done.text
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._prepare()
