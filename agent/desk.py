@@ -144,6 +144,7 @@ class Desk:
 
     def interrupted(self, error: TryLater) -> Tick:
         """A travel that ended early, because of the disk or git: nothing is lost, the next one goes on from here."""
+        self.intake.hand_back(self.workbench.runs)
         self.outlet.stuck, self.outlet.blocked = str(error), True
         return replace(self.tick(Published(waiting=str(error))), next_at=time.monotonic() + RECHECK, more=False)
 

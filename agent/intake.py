@@ -210,6 +210,12 @@ class Intake:
         self.claims.release([run.task.id])
         self.wait(run.drop, run.task, run.decision, reason)
 
+    def hand_back(self, running: Sequence[Run]) -> None:
+        """A travel of the road ended early: what it had begun and does not run is as if it had not begun."""
+        busy = {run.drop.key for run in running} | self.journal.owed.keys()
+        for key in self._begun - busy:
+            self.give_back(key)
+
     def give_back(self, key: str) -> None:
         """Take one counted attempt back."""
         if key in self._begun:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from agent.desk import Desk, Tick
 from agent.errors import Doubt, GoferError, TimeUp, TryLater
+from agent.files.telling import disk_trouble
 from agent.runner import Run
 from agent.vault.values import HandoffReason, Result, Status
 from agent.workbench import Ended, Workbench
@@ -57,6 +58,8 @@ def execute(workbench: Workbench, run: Run) -> Ended:
     except GoferError as error:
         return Result(Status.FAILED, findings=(str(error),), usage=tuple(run.spent))
     except Exception as error:
+        if trouble := disk_trouble(error):
+            return trouble
         workbench.log_defect(run, error)
         return Result(
             Status.FAILED,

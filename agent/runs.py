@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,31 +16,31 @@ LINE = 2000  # characters of one log line
 
 
 class RunFolder:
-    """`task.md`, `run.log` and `result.md` of one run; a second attempt on the same day adds to the same log."""
+    """`task.md`, `run.log` and `result.md` of one run; a second attempt on the same day adds to the same log. They
+    are for looking at: nothing depends on them, so they are not synced, and a full disk that refuses them stops
+    nothing."""
 
     def __init__(self, path: Path, gate: OutputGate) -> None:
-        self.path, self._gate = path, gate
-        try:
-            os.mkdir(path)
-        except FileExistsError:
-            pass
-        except FileNotFoundError:
-            path.mkdir(parents=True)
-        self._log = os.open(path / "run.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.path, self._gate, self._log = path, gate, -1
+        with suppress(OSError):
+            path.mkdir(parents=True, exist_ok=True)
+            self._log = os.open(path / "run.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def note(self, line: str) -> None:
         """Add one line to the log, with the time. After the end of the run it is not heard any more."""
         if self._log >= 0:
             text = self._gate.redact(line).replace("\n", "\n    ")[:LINE]
-            os.write(self._log, f"{utc(datetime.now(UTC))} {text}\n".encode("utf-8", "replace"))
+            with suppress(OSError):
+                os.write(self._log, f"{utc(datetime.now(UTC))} {text}\n".encode("utf-8", "replace"))
 
     def keep(self, name: str, text: str) -> None:
-        """Put a file beside the log. It is for looking at: nothing depends on it, so it is not synced."""
-        handle = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(handle, text.encode("utf-8", "replace"))
-        finally:
-            os.close(handle)
+        """Put a file beside the log."""
+        with suppress(OSError):
+            handle = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(handle, text.encode("utf-8", "replace"))
+            finally:
+                os.close(handle)
 
     def close(self, line: str) -> None:
         """The last line, and the end of the log."""

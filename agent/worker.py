@@ -11,6 +11,7 @@ from schedule import Scheduler
 
 from agent.desk import Desk, Tick
 from agent.errors import TryLater
+from agent.files.telling import disk_trouble
 from agent.models.base import Model
 from agent.road import road
 from agent.watch import Bell, Watcher
@@ -104,8 +105,11 @@ def _travel(desk: Desk, now: datetime) -> Tick:
     """The road, and what the world may do to it: a full disk or a hanging git stops one travel, not the worker."""
     try:
         return road(desk, now)
-    except TryLater as error:
-        return desk.interrupted(error)
+    except (TryLater, OSError) as error:
+        trouble = error if isinstance(error, TryLater) else disk_trouble(error)
+        if trouble is None:
+            raise
+        return desk.interrupted(trouble)
 
 
 def _pause(tick: Tick, longest: float) -> float:

@@ -18,6 +18,13 @@ _DISK = {
 _TOO_MANY = {errno.EMFILE, errno.ENFILE}
 
 
+def disk_trouble(error: BaseException, where: str = "") -> TryLater | None:
+    """The disk's no in our words; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _DISK:
+        return None
+    return TryLater(_DISK[error.errno], where=where, why=str(error.strerror), fix="make room on it")
+
+
 @contextmanager
 def told(path: str) -> Iterator[None]:
     """Errors of the operating system in our words. What is missing stays a FileNotFoundError."""
@@ -26,8 +33,8 @@ def told(path: str) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        if error.errno in _DISK:
-            raise TryLater(_DISK[error.errno], where=path, why=str(error.strerror), fix="make room on it") from error
+        if trouble := disk_trouble(error, path):
+            raise trouble from error
         if error.errno in _TOO_MANY:
             raise TryLater("too many files are open", where=path) from error
         if error.errno == errno.ELOOP:

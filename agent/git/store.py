@@ -123,7 +123,8 @@ class Store:
             old.unlink(missing_ok=True)  # the branch too: nothing needs it, and a killed writer leaves its lock
         for old in [*self._packs.glob("*.keep"), *self._packs.glob("tmp_*")]:
             old.unlink(missing_ok=True)
-        self._linked = {p.stem for p in self._packs.glob("*.pack") if (self._vault_packs / p.name).exists()}
+        there = set(os.listdir(self._vault_packs)) if self._vault_packs.is_dir() else set()
+        self._linked = {p.stem for p in self._packs.glob("*.pack") if {p.name, f"{p.stem}.idx"} <= there}
 
     def _is_whole(self) -> bool:
         """Whether git would take the folder for a repository (gitrepository-layout(5))."""
@@ -157,7 +158,7 @@ class Store:
         there = set(os.listdir(self._vault_packs))
         for name in self._linked:
             pack = self._packs / f"{name}.pack"
-            if pack.name not in there and pack.exists():
+            if not {pack.name, f"{name}.idx"} <= there and pack.exists():
                 for part in (pack, pack.with_suffix(".idx")):
                     _link_or_copy(part, self._vault_packs / part.name)
 
