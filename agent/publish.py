@@ -130,21 +130,24 @@ class Publisher:
             files.update({path: text.encode() for path, text in record.files.items()})
         entries.update((path, Entry(self.repository.blob_id(data))) for path, data in files.items() if data is not None)
         self.leaving -= files.keys()
-        for path in self.leaving:
-            if old := self._in_head(head, path):
-                files[path], entries[path] = None, Entry(None, frozenset({old}))
+        changed = [change.path for record in records for change in record.changes]
+        sources = [record.source for record in records if record.source]
+        there = self.repository.blobs(head.commit, (*self.leaving, *changed, *sources))
+        for path in self.leaving & there.keys():
+            files[path], entries[path] = None, Entry(None, frozenset({there[path]}))
+        for path in changed:
+            self._plan_change(path, there.get(path), files, entries)
         for record in records:
-            for change in record.changes:
-                self._plan_change(head, change.path, files, entries)
             if record.source:
-                self._plan_source(head, record, files, entries)
+                self._plan_source(record, there.get(record.source), files, entries)
         return files, entries
 
-    def _plan_change(self, head: Head, path: str, files: dict[str, bytes | None], entries: dict[str, Entry]) -> None:
+    def _plan_change(
+        self, path: str, old: str | None, files: dict[str, bytes | None], entries: dict[str, Entry]
+    ) -> None:
         """A file that a task changed is committed as it lies there now, with what the person wrote into it since;
         one that holds a secret is left in the work tree for the person to commit, or not (D13)."""
         content = self._read(path)
-        old = self._in_head(head, path)
         if (content is None and old is None) or (content is not None and self._scan(content)):
             return
         files[path] = content
@@ -152,10 +155,10 @@ class Publisher:
         entries[path] = Entry(new, frozenset({old}))
 
     def _plan_source(
-        self, head: Head, record: Record, files: dict[str, bytes | None], entries: dict[str, Entry]
+        self, record: Record, old: str | None, files: dict[str, bytes | None], entries: dict[str, Entry]
     ) -> None:
         """The finished task leaves the inbox, in the tree and in the index, in the revision that was run only."""
-        raw, old = self._read(record.source), self._in_head(head, record.source)
+        raw = self._read(record.source)
         same = raw is not None and _revision(raw) == record.revision
         if old and (same or raw is None or _revision(self.repository.contents(old) or b"") == record.revision):
             files[record.source] = None
@@ -164,10 +167,6 @@ class Publisher:
             run.add(self.repository.blob_id(raw))
         if run:
             entries[record.source] = Entry(None, frozenset(run))
-
-    def _in_head(self, head: Head, path: str) -> str | None:
-        found = self.repository.info(f"{head.commit}:{path}") if head.commit else None
-        return found[0] if found else None
 
     def _read(self, path: str) -> bytes | None:
         try:

@@ -94,6 +94,7 @@ class Scribe:
         lines = [ledger.line(outcome, self.gate)]
         if quiet:
             lines.insert(0, self._quiet_line(quiet, when))
+        clean = {text: self._clean(text) for text in set(files.values())}  # the report is among them twice
         return Record(
             key=drop.key if drop else f"{outcome.status}:{task.id}",
             task=ran_task.id,
@@ -105,7 +106,7 @@ class Scribe:
             finished=utc(when),
             source=drop.path if drop else "",
             revision=ran_task.revision,
-            files={path: self._clean(text) for path, text in files.items()},
+            files={path: clean[text] for path, text in files.items()},
             changes=outcome.result.changes,
             ledger="\n".join(lines),
         )

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from agent.errors import PersonMustAct
 from agent.git.command import Git, GitError, end
 
 ZERO = "0" * 40
+AT_ONCE = 64  # questions to git before its answers are heard: neither pipe may fill up
 _OPERATIONS = {
     "MERGE_HEAD": "a merge",
     "rebase-merge": "a rebase",
@@ -96,23 +99,34 @@ class Repository:
         self._reader.stdout.read(1)
         return data
 
+    def blobs(self, commit: str | None, paths: Iterable[str]) -> dict[str, str]:
+        """The object ids of those of these paths that a commit holds; nothing when there is no commit."""
+        todo, found = (path for path in paths if commit and "\n" not in path), dict[str, str]()
+        while some := list(islice(todo, AT_ONCE)):
+            answers = self._converse([f"info {commit}:{path}" for path in some])
+            found |= {path: answer[0] for path, answer in zip(some, answers, strict=True) if answer}
+        return found
+
     def _ask(self, verb: str, revision: str) -> list[str]:
-        if "\n" in revision:
-            return []
+        return [] if "\n" in revision else self._converse([f"{verb} {revision}"])[0]
+
+    def _converse(self, questions: Sequence[str]) -> list[list[str]]:
+        """Ask the reader all of it, then hear the answers: object id, type and size, nothing for what is not there."""
         for fresh in (False, True):
             if self._reader is None or fresh:
                 self.rest()
                 self._reader = self.git.start("cat-file", "--batch-command")
             assert self._reader.stdin and self._reader.stdout
             try:
-                self._reader.stdin.write(f"{verb} {revision}\n".encode())
+                self._reader.stdin.write("".join(f"{question}\n" for question in questions).encode())
                 self._reader.stdin.flush()
             except BrokenPipeError:
                 continue
-            if line := self._reader.stdout.readline():
-                words = line.decode("utf-8", "replace").rstrip("\n").rsplit(" ", 2)
-                return words if len(words) == 3 and words[2].isdigit() else []
-        return []
+            lines = [self._reader.stdout.readline() for _ in questions]
+            if all(lines):
+                answers = [line.decode("utf-8", "replace").rstrip("\n").rsplit(" ", 2) for line in lines]
+                return [words if len(words) == 3 and words[2].isdigit() else [] for words in answers]
+        return [[] for _ in questions]
 
     def trailers(self, commit: str, key: str, last: int) -> list[str]:
         """The values of one trailer in the newest commits that lead to `commit`, at most `last` of them."""
