@@ -79,7 +79,7 @@ class Outlet:
         """Put what is owed into the work tree. What no longer fits what a person wrote meanwhile runs again."""
         self.overlay.clear()
         records = [record for key, record in self.journal.owed.items() if key not in self.journal.placed]
-        misfits = self.publisher.deliver(records)
+        misfits = self.publisher.deliver(records) if records else []
         self.journal.back(record.key for record in misfits)
         self.intake.claims.release(record.task for record in misfits)
         self.intake.more = self.intake.more or bool(misfits)

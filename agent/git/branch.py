@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,7 @@ class Branch:
         self.repository = repository
         self._index, self._lock = repository.index, repository.git_dir / "index.lock"
         self._prepared = repository.git_dir / "gofer-index"
+        self._nowhere = repository.git_dir / "gofer-nowhere"
         self._prepared_lock = repository.git_dir / "gofer-index.lock"  # git's own, while it writes the prepared one
         self._guard: subprocess.Popen[bytes] | None = None
         self._mover: subprocess.Popen[bytes] | None = None
@@ -133,12 +134,27 @@ class Branch:
         if not lines:
             self._prepared.unlink(missing_ok=True)
             return None
-        self.repository.git.run(
-            "update-index", "-z", "--index-info",
-            stdin="\0".join(lines).encode() + b"\0",
-            env={"GIT_INDEX_FILE": str(self._prepared)},
-        )  # fmt: skip
+        self._update(lines)
+        if before:  # git tells an edit in the second of its `git add` by the time of the index: it must not get younger
+            os.utime(self._prepared, ns=(before.st_atime_ns, before.st_mtime_ns))
         return NewIndex(before)
+
+    def _update(self, lines: Sequence[str]) -> None:
+        """Write the entries, in sight of no work tree: git would look at files that were edited in the second of
+        their `git add`, and run the person's filters for it."""
+        self._nowhere.mkdir(exist_ok=True)
+        try:
+            self.repository.git.run(
+                "update-index", "-z", "--index-info",
+                stdin="\0".join(lines).encode() + b"\0",
+                env={
+                    "GIT_DIR": str(self.repository.git_dir),
+                    "GIT_WORK_TREE": str(self._nowhere),
+                    "GIT_INDEX_FILE": str(self._prepared),
+                },
+            )  # fmt: skip
+        finally:
+            self._nowhere.rmdir()
 
     def _staged(self, entries: Mapping[str, Entry]) -> dict[str, str | None]:
         """The blob that the prepared copy holds for each path whose entry depends on it. Reading the index takes a
@@ -244,6 +260,8 @@ class Branch:
 
     def _discard(self) -> None:
         """Forget the prepared index, and the lock that a killed `update-index` of ours left beside it."""
+        with contextlib.suppress(OSError):
+            self._nowhere.rmdir()
         self._prepared_lock.unlink(missing_ok=True)
         self._prepared.unlink(missing_ok=True)
 
