@@ -210,6 +210,7 @@ class Publisher:
 
     def _settle(self, records: tuple[Record, ...]) -> Published:
         runs = {record.source: record.revision for record in records if record.source}
+        self.branch.await_others()
         remove_all(self.files, runs, lambda path, raw: _revision(raw) == runs[path])
         for path in self.leaving:
             with suppress(FileNotFoundError, GoferError):

@@ -95,6 +95,13 @@ class Branch:
         message, ref = mtime(self.repository.git_dir / "COMMIT_EDITMSG"), self.repository.newest_ref_time(branch)
         return bool(ref) and message > ref and now - message / 1e9 < EDITOR_AGE
 
+    def await_others(self) -> None:
+        """Wait until no other git command works on the index, for a second at most. `git add` fails when a file that
+        it has listed is gone a moment later, so files are removed while none is at it."""
+        pause, deadline = threading.Event(), time.monotonic() + 1
+        while self._lock.exists() and time.monotonic() < deadline:
+            pause.wait(0.002)
+
     def prepare(self, entries: Mapping[str, Entry]) -> NewIndex | None:
         """Write the person's index, with these entries, beside the one in force; None when it need not change."""
         try:
