@@ -91,7 +91,7 @@ def each(calls: str, quick: Iterable[int], full: Iterable[int]) -> list[tuple[st
 
 KILLED = [
     *each("rename", (2, 6), range(1, 30)),
-    *each("link", (2,), range(1, 12)),
+    *each("link", (2, 8), range(1, 12)),
     *each("unlink", (5,), range(1, 20)),
     *each("sync", (3, 8), range(1, 30)),
     *each("write", (12, 40), range(1, 90, 2)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,3 +158,20 @@ def test_g02_reference_storage_may_be_packed_and_the_reflog_tells_what_gofer_did
     vault.run_once(ok=(0,))
     assert sorted(vault.outcomes().values()) == [1, 1]
     vault.check()
+
+
+def test_g02_an_edit_in_the_same_second_as_its_git_add_is_still_seen_by_git(vault: Vault) -> None:
+    """Same size, same second, same inode: git sees it only by comparing with the time of the index file."""
+    note = vault.root / "notes/one.md"
+    for _ in range(20):
+        note.write_text("aaaa\n")
+        vault.git("add", "notes/one.md")
+        note.write_text("bbbb\n")
+        if int(note.stat().st_mtime) == int((vault.root / ".git/index").stat().st_mtime):
+            break
+    copy = vault.root.parent / "index"
+    shutil.copy2(vault.root / ".git/index", copy)
+    assert "notes/one.md" in git(vault.root, "diff", "--name-only", env={**vault.env, "GIT_INDEX_FILE": str(copy)})
+    vault.drop("a.md", "Write 1 to memory/a.md\n")
+    vault.run_once(ok=(0,))
+    assert vault.git("status", "--porcelain", "notes") == "MM notes/one.md\n"
