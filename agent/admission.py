@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from agent.handlers.base import Handler
+from agent.errors import BadHeader
+from agent.handlers import HANDLERS
+from agent.handlers.base import Handler, NoParams
 from agent.text import utc
-from agent.vault.values import Decision, Status, Task, Who
+from agent.vault.params import read_params
+from agent.vault.values import Decision, Problem, Status, Task, Who
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +63,26 @@ def _dependency(task: Task, situation: Situation) -> str:
         if status is not Status.DONE:
             return f"waits for {name}, which ended {status}: it will not start by itself"
     return ""
+
+
+def with_parameters(task: Task) -> Task:
+    """A type that the task names must be able to use its parameters: if not, that is a bad header. One that reads
+    plain English may have them in the text instead."""
+    handler = HANDLERS.get(task.type)
+    if task.problem is not None or handler is None:
+        return task
+    try:
+        if handler.understand is None or not _in_words(task):
+            read_params(task, handler.params)
+    except BadHeader as error:
+        return replace(task, problem=Problem(error.what, error.line, error.why, error.fix, error.corrected))
+    return task
+
+
+def _in_words(task: Task) -> bool:
+    """Whether the header holds no parameter at all: then the text says what to do, clearly or not."""
+    try:
+        read_params(task, NoParams)
+    except BadHeader:
+        return False
+    return True

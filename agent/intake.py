@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from agent.admission import Situation, is_draft, not_now
+from agent.admission import Situation, is_draft, not_now, with_parameters
 from agent.claims import Claim, LocalClaims
-from agent.errors import BadHeader, TryLater
+from agent.errors import TryLater
 from agent.facts import outcome_of, stopped
 from agent.handlers import HANDLERS
-from agent.handlers.base import NoParams
 from agent.identity import identify
 from agent.inbox import Drop, Inbox, Look
 from agent.journal import Journal
@@ -24,9 +23,8 @@ from agent.requests import Requests
 from agent.route.types import KNOWN_TYPES
 from agent.runner import Run
 from agent.vault.finished import Archive
-from agent.vault.params import read_params
 from agent.vault.task import read_task
-from agent.vault.values import Decision, Problem, Status, Task, Who
+from agent.vault.values import Decision, Status, Task, Who
 
 BATCH = 256  # tasks admitted in one travel of the road
 RECHECK = 10.0  # seconds until a task that waits for something outside is looked at again
@@ -248,26 +246,3 @@ class Intake:
             "running": sum(run.decision.who is Who.LOCAL for run in self._running),
             "invalid": invalid,
         }
-
-
-def with_parameters(task: Task) -> Task:
-    """A type that the task names must be able to use its parameters: if not, that is a bad header. One that reads
-    plain English may have them in the text instead."""
-    handler = HANDLERS.get(task.type)
-    if task.problem is not None or handler is None:
-        return task
-    try:
-        if handler.understand is None or not _in_words(task):
-            read_params(task, handler.params)
-    except BadHeader as error:
-        return replace(task, problem=Problem(error.what, error.line, error.why, error.fix, error.corrected))
-    return task
-
-
-def _in_words(task: Task) -> bool:
-    """Whether the header holds no parameter at all: then the text says what to do, clearly or not."""
-    try:
-        read_params(task, NoParams)
-    except BadHeader:
-        return False
-    return True

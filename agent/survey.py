@@ -17,13 +17,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agent import facts
-from agent.admission import Situation, is_draft, not_now
+from agent.admission import Situation, is_draft, not_now, with_parameters
 from agent.board import Board
 from agent.config import Settings, load_settings, state_dir
 from agent.handlers import HANDLERS
 from agent.identity import identify
 from agent.inbox import Drop, Inbox
-from agent.intake import with_parameters
 from agent.route.router import Router
 from agent.route.types import KNOWN_TYPES
 from agent.vault.finished import Archive
