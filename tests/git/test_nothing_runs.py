@@ -25,6 +25,15 @@ def vault(tmp_path: Path) -> Vault:
     return vault
 
 
+def add_a_note_of_tomorrow(vault: Vault) -> None:
+    """What is no older than the index may have been edited since: git compares its content, filtered, whenever it
+    writes the index. With a clock that runs ahead, or in the second of a `git add`, that happens all the time."""
+    note = vault.write("memory/tomorrow.md", "one\n")
+    tomorrow = note.stat().st_mtime + 86_400
+    os.utime(note, (tomorrow, tomorrow))
+    vault.git("add", "memory/tomorrow.md")
+
+
 def traps(vault: Vault) -> tuple[str, Path]:
     """A program that leaves a mark when it runs, and the folder of the marks."""
     marks = vault.root.parent / "marks"
@@ -49,6 +58,7 @@ def run_all_kinds(vault: Vault) -> None:
 
 def test_g23_no_hook_monitor_pager_editor_or_filter_ever_runs(vault: Vault) -> None:
     program, marks = traps(vault)
+    add_a_note_of_tomorrow(vault)
     hooks = vault.root / ".git" / "hooks"
     hooks.mkdir(exist_ok=True)
     for name in HOOKS:
