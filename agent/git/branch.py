@@ -23,7 +23,7 @@ from pathlib import Path
 
 from agent import crash
 from agent.errors import Busy
-from agent.git.command import end
+from agent.git.command import Git, end
 from agent.git.repository import Head, Repository, mtime
 
 QUIET = 0.3  # seconds since anybody else changed index or HEAD
@@ -151,14 +151,10 @@ class Branch:
         their `git add`, and run the person's filters for it."""
         self._nowhere.mkdir(exist_ok=True)
         try:
-            self.repository.git.run(
+            Git(self._nowhere, self.repository.git_dir).run(
                 "update-index", "-z", "--index-info",
                 stdin="\0".join(lines).encode() + b"\0",
-                env={
-                    "GIT_DIR": str(self.repository.git_dir),
-                    "GIT_WORK_TREE": str(self._nowhere),
-                    "GIT_INDEX_FILE": str(self._prepared),
-                },
+                env={"GIT_WORK_TREE": str(self._nowhere), "GIT_INDEX_FILE": str(self._prepared)},
             )  # fmt: skip
         finally:
             self._nowhere.rmdir()
