@@ -10,7 +10,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -176,11 +176,9 @@ def _assert_no_unseen(out: str) -> None:
 @given(hostile_text)
 @CALM
 def test_what_is_escaped_still_says_the_same_words(text: str) -> None:
-    shown = "".join(
-        part.content
-        for token in MarkdownIt("commonmark").parse(GATE.line(text, 10_000))
-        for part in token.children or ()
-    )
+    line = GATE.line(text, 10_000)
+    assume("redacted:" not in line)  # what looks like a password must not say the same
+    shown = "".join(part.content for token in MarkdownIt("commonmark").parse(line) for part in token.children or ())
     assert shown == " ".join(clean(text).split())
 
 
