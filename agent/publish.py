@@ -90,7 +90,7 @@ class Publisher:
             return Published(waiting="git is being used here", soon=True)
         try:
             self._commit(head, records, now)
-        except GoferError as error:  # it stays owed: nothing of it is lost by trying again
+        except (GoferError, OSError) as error:  # it stays owed: nothing of it is lost by trying again
             return Published(waiting=str(error), soon=isinstance(error, Busy))
         return self._settle(records)
 
