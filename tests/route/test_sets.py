@@ -8,7 +8,7 @@ ones done here):
     blind3    97.7 %   97.7 %    0 of 37    by the same hand again: a hand one gets used to
     blind4    81.2 %   81.2 %    1 of 32    by the same hand, after blind3 and one more round of mending
     smuggled     -        -     13 of 73    complex work in the words of an errand, written with the rules in view
-    plain     91.2 %   86.8 %    0 of 32    by another hand that had not seen the rules; nothing was mended after it
+    plain     91.2 %   86.8 %    0 of 32    by another hand that had glanced over the page; nothing was mended after it
 
 All are now part of what the rules are held to, so the figures asserted below say that nothing got worse, not how the
 next stranger's requests will fare: for that, write a new file first and measure once.
