@@ -16,13 +16,19 @@ from filelock import FileLock, Timeout
 from agent import facts
 from agent.asking import Asking
 from agent.board import Board
-from agent.claims import LocalClaims
+from agent.budget import rate_of
+from agent.claims import LocalClaims, RemoteClaims
+from agent.claims.remote import LEASE
 from agent.config import Settings, load_settings, state_dir
+from agent.drafting import Drafter
 from agent.errors import Busy, TryLater
+from agent.exchange import Exchange
 from agent.files import Beneath, VaultFiles
 from agent.files.overlay import OverlayFiles
 from agent.gate import OutputGate
 from agent.git.branch import Branch
+from agent.git.follow import Follower
+from agent.git.history import History
 from agent.git.repository import Repository
 from agent.git.store import Store
 from agent.inbox import Inbox
@@ -30,12 +36,16 @@ from agent.intake import RECHECK, Intake
 from agent.journal import Journal, Record
 from agent.models.base import Model
 from agent.outlet import Outlet
-from agent.publish import Published, Publisher
+from agent.publish import GROUP, Published, Publisher
+from agent.quarantine import Quarantine
 from agent.records import Scribe
+from agent.remotes import address, choose
 from agent.requests import Requests
 from agent.route.router import Router
 from agent.runner import Lane
 from agent.runs import RunFolders
+from agent.stopping import stop_file
+from agent.sync import Sync
 from agent.text import utc
 from agent.tray import outdated, taken_out
 from agent.vault.finished import Archive
@@ -67,7 +77,11 @@ class Desk:
         ring: Callable[[], None] = lambda: None,
         model: Model | None = None,
         only: str = "",
+        push: bool = True,
+        works: bool = True,
     ) -> None:
+        """`only`: a path, everything else is left alone. `push` False: the remote is left alone. `works` False:
+        nothing is run, only exchanged with the remote."""
         self.repository = Repository(vault)
         self.root = root = self.repository.work_tree
         self.settings = settings = load_settings(root, env).checked()
@@ -93,13 +107,35 @@ class Desk:
         self.publisher = Publisher(
             self.repository, self.store, self.branch, self.files, self.journal, gate.scan, self.worker
         )
+        self.remote = choose(self.repository, settings.sync.remote) if push else ""
+        self.exchange = self._exchange(scribe, gate, env, ring) if self.remote else None
         self.intake = Intake(
-            root, _inbox(self.repository, settings), self.journal, self.claims, self.requests, Archive(root), scribe,
-            settings.worker.offers, attempts, self.workbench.away, self.publisher.remove_left_over, only,
+            root, _inbox(self.repository, settings, self.worker if self.remote else ""), self.journal, self.claims,
+            self.requests, Archive(root), scribe, settings.worker.offers, attempts, self.workbench.away,
+            self.publisher.remove_left_over, only, self.exchange, works,
         )  # fmt: skip
-        self.outlet = Outlet(self.worker, self.journal, self.intake, scribe, self.publisher, overlay)
+        self.outlet = Outlet(self.worker, self.journal, self.intake, scribe, self.publisher, overlay, self.exchange)
         self.watching = ""  # why the inbox is polled, "" while file events come
         self._recover()
+
+    def _exchange(self, scribe: Scribe, gate: OutputGate, env: Mapping[str, str], ring: Callable[[], None]) -> Exchange:
+        """What carries results to the remote, and brings what others did."""
+        repository, state, wish = self.repository, self.state, self.settings.sync
+        history = History(repository, state / "merge.git")
+        rate = wish.pushes_per_minute or rate_of(address(repository, self.remote))
+        sync = Sync(
+            repository, self.store, self.branch, history, state, self.remote,
+            person=wish.person, poll=wish.poll_seconds, rate=rate, ring=ring,
+        )  # fmt: skip
+        lease = float(env.get("GOFER_LEASE_S") or LEASE)
+        claims = RemoteClaims(sync.network, state / "claims.json", self.worker, lease=lease)
+        self.publisher.placed_only = True
+        return Exchange(
+            sync, claims, Follower(repository, self.branch, history, self.files),
+            Drafter(repository, self.publisher.read, gate.scan), self.publisher,
+            Quarantine(state / "quarantine", self.journal, scribe, GROUP),
+            lambda: {**self.intake.to_publish(), **stop_file(repository)}, offline=wish.offline,
+        )  # fmt: skip
 
     def _recover(self) -> None:
         self.branch.repair(self.journal.moving)
@@ -114,7 +150,9 @@ class Desk:
         """Hand back what runs, end every process of ours, let the lock go."""
         left = self.workbench.close()
         self.journal.back(run.drop.key for run in left)
-        self.claims.release(run.task.id for run in left)
+        self.intake.release(run.task.id for run in left)
+        if self.exchange:
+            self.exchange.close()
         self.repository.rest()
         self.store.close()
         self.branch.close()
@@ -132,6 +170,10 @@ class Desk:
         times = self.intake.wake_times
         if published.soon or self.journal.owed:
             times.append(time.monotonic() + (0.05 if published.soon else 1.0))
+        if published.at:
+            times.append(published.at)
+        if self.exchange:
+            times.append(self.exchange.sync.wake_at())
         return Tick(
             published.records,
             len(self.workbench.runs),
@@ -190,6 +232,7 @@ class Desk:
                 "owed": len(self.journal.owed),
                 "stuck": self.outlet.stuck,
                 "quiet_beats": self.journal.quiet,
+                "sync": self.exchange.shown() if self.exchange else None,
             }
         )
 
@@ -240,9 +283,12 @@ def _is_committed(repository: Repository, path: str, raw: bytes) -> bool:
     return found is not None and found[0] == repository.blob_id(raw)
 
 
-def _inbox(repository: Repository, settings: Settings) -> Inbox:
-    """The inbox with its settle times: Obsidian saves two seconds after the last key, so its vaults settle longer."""
+def _inbox(repository: Repository, settings: Settings, walker: str) -> Inbox:
+    """The inbox with its settle times: Obsidian saves two seconds after the last key, so its vaults settle longer.
+    Where others work too, each `walker` goes through it in an order of its own."""
     root, watch = repository.work_tree, settings.watch
     obsidian = (root / ".obsidian").is_dir()
     settle = watch.settle_obsidian_seconds if obsidian else watch.settle_seconds
-    return Inbox(root, settle, watch.settle_open_seconds, lambda path, raw: _is_committed(repository, path, raw))
+    return Inbox(
+        root, settle, watch.settle_open_seconds, lambda path, raw: _is_committed(repository, path, raw), walker
+    )

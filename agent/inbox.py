@@ -74,12 +74,14 @@ class Look:
 
 @dataclass(slots=True)
 class Inbox:
-    """The inbox of one vault. `committed(path, raw)` says whether git already holds exactly this."""
+    """The inbox of one vault. `committed(path, raw)` says whether git already holds exactly this. With a `walker`, equal
+    priorities come in an order of its own, so that many workers do not all begin at the same end."""
 
     root: Path
     settle: float
     settle_open: float
     committed: Callable[[str, bytes], bool]
+    walker: str = ""
     _still: dict[str, Still] = field(default_factory=dict)
 
     def look(self, clock: float, wall: float) -> Look:
@@ -106,7 +108,7 @@ class Inbox:
                 continue  # gone, or empty: not a task yet
             seen[path] = still
             if still.committed or clock - still.since >= still.needs:
-                ready.append((still.rank, info.st_mtime_ns, path))
+                ready.append((still.rank, self._place(path, info), path))
             else:
                 settling.append(path)
                 due = still.since + still.needs
@@ -117,6 +119,11 @@ class Inbox:
             tuple(path for _, _, path in ready), tuple(settling), tuple(ignored), tuple(refused), next_at,
             frozenset(folders),
         )  # fmt: skip
+
+    def _place(self, path: str, info: os.stat_result) -> int:
+        if not self.walker:
+            return info.st_mtime_ns
+        return int.from_bytes(sha256(f"{self.walker}\n{path}".encode()).digest()[:8], "big")
 
     def take(self, path: str, clock: float) -> Drop | None:
         """Read one file that is ready; None when it is gone, changed since the look, or still open for writing."""

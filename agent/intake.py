@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from agent.admission import Situation, is_draft, not_now, with_parameters
-from agent.claims import Claim, LocalClaims
-from agent.errors import TryLater
+from agent.claims import Claim, LocalClaims, Wanted
+from agent.errors import CredentialsRefused, TryLater
+from agent.exchange import Exchange, Sight
 from agent.facts import outcome_of, stopped
 from agent.handlers import HANDLERS
 from agent.identity import identify
@@ -30,6 +31,9 @@ BATCH = 256  # tasks admitted in one travel of the road
 RECHECK = 10.0  # seconds until a task that waits for something outside is looked at again
 LOOK_SECONDS = 30.0  # for one look at the inbox: 20,000 files take less than one
 CANCEL = "cancel"
+TOGETHER = 32  # claims in one push
+TURN = "its turn comes"
+ELSEWHERE = "another worker has it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class Intake:
     root: Path
     inbox: Inbox
     journal: Journal
-    claims: LocalClaims
+    local: LocalClaims
     requests: Requests
     archive: Archive
     scribe: Scribe
@@ -80,6 +84,8 @@ class Intake:
     away: Callable[[str], str]
     forget: Callable[[str, str], None]
     only: str = ""
+    exchange: Exchange | None = None  # None: nobody else works here
+    works: bool = True  # False: this process only syncs
     resting: dict[str, Rest] = field(default_factory=dict)  # by path
     look: Look = field(default_factory=Look)
     more: bool = False  # there is more to admit right now
@@ -88,6 +94,9 @@ class Intake:
     trouble: str = ""  # why the inbox could not be looked at
     _running: tuple[Run, ...] = ()
     _patience: Patience = field(default_factory=lambda: Patience("the inbox", LOOK_SECONDS))
+    _wanted: list[tuple[Drop, Task, Decision]] = field(default_factory=list)
+    _sights: dict[str, Sight] = field(default_factory=dict)  # by path
+    _not_won: dict[str, str] = field(default_factory=dict)  # task id → why it was not claimed
     _begun: set[str] = field(default_factory=set)  # keys whose attempt is counted and not given back
 
     def admit(self, now: datetime, running: Sequence[Run]) -> Sequence[Drop]:
@@ -179,33 +188,91 @@ class Intake:
         obsidian = (self.root / ".obsidian").is_dir()
         situation = Situation(HANDLERS, self.offers, obsidian, partial(outcome_of, self.root, self.archive), self.away)
         told = drop.key in self.journal.told
-        return not_now(task, decision, situation, now, committed=drop.committed, told=told)
+        reason = not_now(task, decision, situation, now, committed=drop.committed, told=told)
+        return reason or self._not_here(drop, task)
+
+    def _not_here(self, drop: Drop, task: Task) -> str:
+        """Why this worker does not start it, "" when it may: what the remote says, and who else has it."""
+        if not self.works:
+            return "this process only syncs; a worker takes it"
+        if self.exchange is None:
+            return ""
+        sight = self._sights[drop.path] = self.exchange.sight(drop.path, drop.raw or b"")
+        return sight.wait or (ELSEWHERE if sight.shared and self.exchange.claims.taken(task.id) else "")
 
     def wait(self, drop: Drop, task: Task, decision: Decision, reason: str) -> None:
         """Let it rest. The attempt does not count; nothing is lost and nobody is told twice."""
         self.give_back(drop.key)
-        until = time.monotonic() + RECHECK
+        until = time.monotonic() + (0.0 if reason == TURN else 1.0 if self.exchange else RECHECK)
         if task.problem is not None or is_draft(task, reason):
             until = float("inf")
         elif task.not_before and reason.startswith("not before"):
             until = time.monotonic() + max(0.0, task.not_before.timestamp() - time.time())
         self.resting[drop.path] = Rest(drop, task, decision, reason, until, self.outcomes)
 
-    def claim(self, drop: Drop, task: Task) -> Claim | None:
-        """Take the task; None when another worker holds it."""
+    def want(self, drop: Drop, task: Task, decision: Decision) -> None:
+        """This one may start, as soon as it is claimed."""
         if drop.key not in self._begun:
             self.journal.begin([drop.key])
             self._begun.add(drop.key)
-        claim = self.claims.take(task.id, self.journal.attempts.get(drop.key, 1))
-        if claim is None:
-            self.give_back(drop.key)
-        else:
-            self.resting.pop(drop.path, None)
-        return claim
+        self._wanted.append((drop, task, decision))
+
+    def claim(self) -> Iterator[tuple[Drop, Task, Decision, Claim]]:
+        """Claim what may start, all of it in one push; what others hold waits. Those that were won."""
+        wanted, self._wanted = self._wanted, []
+        asked = [Wanted(t.id, t.revision, self.journal.attempts.get(d.key, 1)) for d, t, _ in wanted]
+        mine = self.local.take(asked)
+        if self.exchange and mine:
+            mine = self._claim_shared([want for want in asked if want.task in mine], mine, wanted)
+        for drop, task, decision in wanted:
+            if claim := mine.get(task.id):
+                self.resting.pop(drop.path, None)
+                yield drop, task, decision, claim
+            elif self.exchange is None:
+                self.give_back(drop.key)
+            else:
+                self.wait(drop, task, decision, self._not_won.get(task.id, ELSEWHERE))
+
+    def _claim_shared(
+        self, asked: Sequence[Wanted], mine: dict[str, Claim], wanted: Sequence[tuple[Drop, Task, Decision]]
+    ) -> dict[str, Claim]:
+        """Of the tasks that other machines can see, only those whose claim on the remote is ours too."""
+        assert self.exchange
+        paths = {task.id: drop.path for drop, task, _ in wanted}
+        shared = [want for want in asked if self._sights.get(paths[want.task], Sight()).shared]
+        self._not_won = {}
+        if not shared:
+            return mine
+        if self.exchange.sync.away_since is not None:  # `offline = "work"`: claimed when the remote is back
+            return mine | {w.task: replace(mine[w.task], shared=True) for w in shared}
+        few, later = shared[:TOGETHER], shared[TOGETHER:]
+        self._not_won = {want.task: TURN for want in later}
+        try:
+            won = self.exchange.take(few, paths)
+        except (TryLater, CredentialsRefused) as error:
+            self._not_won |= {want.task: str(error) for want in few}
+            won = {}
+        if refusal := self.exchange.claims.refusal:
+            self._not_won |= {want.task: f"the remote allows no claims: {refusal}" for want in few}
+        lost = [want.task for want in shared if want.task not in won]
+        self.local.release(lost)
+        held = self.exchange.claims.held
+        return {t: held[t].claim if t in won else c for t, c in mine.items() if t not in lost}
+
+    def release(self, tasks: Iterable[str]) -> None:
+        """Give claims back, here and on the remote."""
+        tasks = list(tasks)
+        self.local.release(tasks)
+        if self.exchange:
+            self.exchange.claims.release(tasks)
+
+    def lost(self, run: Run) -> bool:
+        """Whether another worker has this run's task by now."""
+        return self.exchange is not None and run.claim.shared and run.task.id in self.exchange.claims.gone
 
     def put_back(self, run: Run, reason: str) -> None:
         """A run that could not end now: its task waits again."""
-        self.claims.release([run.task.id])
+        self.release([run.task.id])
         self.wait(run.drop, run.task, run.decision, reason)
 
     def hand_back(self, running: Sequence[Run]) -> None:
@@ -234,6 +301,14 @@ class Intake:
     def waiting(self) -> list[Rest]:
         """The tasks that wait for something, without drafts and files that are no tasks."""
         return [rest for rest in self.resting.values() if rest.task.problem is None and not rest.is_draft]
+
+    def to_publish(self) -> dict[str, bytes | None]:
+        """What the person dropped here and this worker does not do now: others may, once it is on the remote."""
+        return {
+            path: rest.drop.raw
+            for path, rest in self.resting.items()
+            if rest.drop.raw is not None and not rest.is_draft and rest.task.problem is None
+        }
 
     def counts(self) -> dict[str, int]:
         """How many tasks stand where, in the inbox."""

@@ -7,6 +7,7 @@ Three kinds of line, each a JSON object:
     {"owe": record}            an outcome, whole: from here on it is published, never run again
     {"placed": [key, …]}       its changes are made and its files lie in the work tree: never a second time
     {"drop": [key, …]}         it could not be delivered because the vault changed; the task runs again
+    {"pushed": [key, …]}       it is on the remote; the branch here has not followed yet
     {"paid": [key, …]}         it is in the branch and its task file is gone
     {"told": [key, …]}         a file that is not a task was reported, once for this revision
     {"moving": commit}         the branch is about to be moved there
@@ -51,6 +52,7 @@ class Record:
     changes: tuple[Change, ...] = ()
     ledger: str = ""  # one JSON line without its newline
     about: str = ""  # the task whose outcome it is, when that is not the one that ran
+    shared: bool = False  # other machines can see the task: its outcome counts only once it is on the remote
 
     @property
     def subject(self) -> str:
@@ -87,6 +89,7 @@ class Journal:
         self.attempts: dict[str, int] = {}
         self.owed: dict[str, Record] = {}
         self.placed: set[str] = set()
+        self.pushed: set[str] = set()
         self.told: set[str] = set()
         self.quiet = 0
         self.moving = ""
@@ -129,6 +132,11 @@ class Journal:
         if keys := list(keys):
             self._write([{"drop": keys}], durable=True)
 
+    def push(self, keys: Iterable[str]) -> None:
+        """These are on the remote: what is left is that the branch here follows."""
+        if keys := list(keys):
+            self._write([{"pushed": keys}])
+
     def paid(self, keys: Iterable[str]) -> None:
         """These outcomes are in the branch. The journal is compacted when little but history is left."""
         if keys := list(keys):
@@ -170,10 +178,13 @@ class Journal:
             self.quiet = int(value)
         elif kind == "placed":
             self.placed.update(value)
+        elif kind == "pushed":
+            self.pushed.update(value)
         elif kind in ("drop", "paid", "told"):
             for key in value:
                 self.owed.pop(key, None)
                 self.placed.discard(key)
+                self.pushed.discard(key)
                 if kind != "drop":
                     self.attempts.pop(key, None)
             if kind == "told":

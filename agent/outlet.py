@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from agent.errors import TryLater
+from agent.exchange import Exchange
 from agent.files.overlay import OverlayFiles
 from agent.handlers.answer import expired
 from agent.intake import CANCEL, Intake
@@ -29,6 +30,7 @@ class Outlet:
     scribe: Scribe
     publisher: Publisher
     overlay: OverlayFiles
+    exchange: Exchange | None = None
     stuck: str = ""  # why what is owed is not published
     blocked: bool = False  # it waits for a person: trying again at once will not help
 
@@ -36,13 +38,16 @@ class Outlet:
         """Turn what ended into records and owe them, durably: from here on they are published, never run again."""
         records: list[Record] = []
         for run, (end, seconds) in ended:
-            if isinstance(end, TryLater):
+            if self.intake.lost(run):
+                run.folder.close("another worker has it by now: this run does not count")
+                self.intake.put_back(run, "another worker took it over")
+            elif isinstance(end, TryLater):
                 run.folder.close(f"waits: {end}")
                 self.intake.put_back(run, str(end))
             elif end.quiet and run.task.scheduled:
                 run.folder.close("ended: nothing to say")
                 self.intake.give_back(run.drop.key)
-                self.intake.claims.release([run.task.id])
+                self.intake.release([run.task.id])
                 self.journal.count_quiet(1)
             else:
                 records.append(self._record(run, end, seconds, 0 if records else self.journal.quiet))
@@ -61,7 +66,7 @@ class Outlet:
         outcome = Outcome(
             run.task, run.decision, result, self.worker, run.started, finished, run.claim.attempt, run.claim.nonce
         )
-        record = self.scribe.record(outcome, run.drop, quiet)
+        record = replace(self.scribe.record(outcome, run.drop, quiet), shared=run.claim.shared)
         run.folder.keep("result.md", next(iter(record.files.values())))
         run.folder.close(f"ended: {record.status}")
         return record
@@ -79,10 +84,19 @@ class Outlet:
         """Put what is owed into the work tree. What no longer fits what a person wrote meanwhile runs again."""
         self.overlay.clear()
         records = [record for key, record in self.journal.owed.items() if key not in self.journal.placed]
-        misfits = self.publisher.deliver(records) if records else []
+        here = [record for record in records if self.exchange is None or self.exchange.goes_here(record)]
+        misfits = self.publisher.deliver(here) if here else []
         self.journal.back(record.key for record in misfits)
-        self.intake.claims.release(record.task for record in misfits)
-        self.intake.more = self.intake.more or bool(misfits)
+        self._again(misfits)
+        placed = {record.key for record in here}
+        for record in records:  # what goes over the remote is not in the work tree yet, but later tasks must see it
+            if record.key not in placed:
+                self.overlay.propose(record.changes)
+
+    def _again(self, records: Sequence[Record]) -> None:
+        """These no longer fit what a person wrote meanwhile, or another machine published: their tasks run again."""
+        self.intake.local.release(record.task for record in records)
+        self.intake.more = self.intake.more or bool(records)
 
     def folders_owed(self) -> set[str]:
         """The folders that what is owed goes to: where a killed worker may have left half a delivery."""
@@ -92,9 +106,10 @@ class Outlet:
 
     def publish(self, now: datetime) -> Published:
         """One commit for all that is owed, when the person's repository can take it."""
-        published = self.publisher.publish(now)
+        published = self.exchange.publish(now) if self.exchange else self.publisher.publish(now)
+        self._again(published.unfit)
         self.journal.tell(record.key for record in published.records if record.status == Status.INVALID)
-        self.intake.claims.release(record.task for record in published.records)
+        self.intake.local.release(record.task for record in published.records)
         for record in published.records:
             if record.task in self.intake.cancelled:
                 self.intake.requests.done(CANCEL, record.task)

@@ -37,6 +37,8 @@ class Published:
     records: tuple[Record, ...] = ()
     waiting: str = ""
     soon: bool = False  # worth another try within a second
+    unfit: tuple[Record, ...] = ()  # the vault changed under these: their tasks run again
+    at: float | None = None  # monotonic seconds: when another try is worth it
 
 
 class Publisher:
@@ -55,6 +57,7 @@ class Publisher:
         self.repository, self.store, self.branch = repository, store, branch
         self.files, self.journal, self.worker = files, journal, worker
         self._scan = scan
+        self.placed_only = False  # there is a remote, which takes what was not placed here
         self.leaving: frozenset[str] = frozenset()  # what leaves the outbox with the next commit
         self._inherited = set(journal.owed)  # a worker that was killed may have published these already
         self._said: frozenset[str] | None = None  # the claims that recent commits name, once they were needed
@@ -78,7 +81,8 @@ class Publisher:
 
     def publish(self, now: datetime) -> Published:
         """One commit for what is owed, when the person's repository can take it."""
-        records = tuple(itertools.islice(self.journal.owed.values(), GROUP))
+        owed = (r for r in self.journal.owed.values() if not self.placed_only or r.key in self.journal.placed)
+        records = tuple(itertools.islice(owed, GROUP))
         if not records:
             return Published()
         head = self.repository.head()
@@ -107,7 +111,7 @@ class Publisher:
 
     def _commit(self, head: Head, records: Sequence[Record], now: datetime) -> None:
         files, entries = self._plan(head, records, now)
-        building = self.store.begin(head.commit, _message(records), int(now.timestamp()), files)
+        building = self.store.begin(head.commit, message(records), int(now.timestamp()), files)
         try:
             index = self.branch.prepare(entries)  # beside git, which builds the commit
         finally:
@@ -147,7 +151,7 @@ class Publisher:
     ) -> None:
         """A file that a task changed is committed as it lies there now, with what the person wrote into it since;
         one that holds a secret is left in the work tree for the person to commit, or not (D13)."""
-        content = self._read(path)
+        content = self.read(path)
         if (content is None and old is None) or (content is not None and self._scan(content)):
             return
         files[path] = content
@@ -158,9 +162,9 @@ class Publisher:
         self, record: Record, old: str | None, files: dict[str, bytes | None], entries: dict[str, Entry]
     ) -> None:
         """The finished task leaves the inbox, in the tree and in the index, in the revision that was run only."""
-        raw = self._read(record.source)
-        same = raw is not None and _revision(raw) == record.revision
-        if old and (same or raw is None or _revision(self.repository.contents(old) or b"") == record.revision):
+        raw = self.read(record.source)
+        same = raw is not None and revision_of(raw) == record.revision
+        if old and (same or raw is None or revision_of(self.repository.contents(old) or b"") == record.revision):
             files[record.source] = None
         run = {old} if record.source in files else set()
         if same and raw is not None:
@@ -168,7 +172,8 @@ class Publisher:
         if run:
             entries[record.source] = Entry(None, frozenset(run))
 
-    def _read(self, path: str) -> bytes | None:
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a file in the work tree; None when there is none, or none that may be read."""
         try:
             return self.files.read(path, limit=64 << 20)
         except (FileNotFoundError, GoferError):
@@ -184,7 +189,7 @@ class Publisher:
         for line in lines:
             data = line.encode() + b"\n"
             path = ledger.next_segment(sizes, self.worker, now.date(), len(data))
-            content = grown[path] if path in grown else self._read(path) or b""
+            content = grown[path] if path in grown else self.read(path) or b""
             if data not in content:
                 content += data
             grown[path], sizes[path] = content, len(content)
@@ -204,14 +209,14 @@ class Publisher:
 
     def remove_left_over(self, path: str, run: str) -> None:
         """Remove a task file that lingers after its outcome, in this revision only."""
-        remove_all(self.files, [path], lambda _, raw: _revision(raw) == run)
+        remove_all(self.files, [path], lambda _, raw: revision_of(raw) == run)
 
     # -- afterwards ------------------------------------------------------------------------------------------------
 
     def _settle(self, records: tuple[Record, ...]) -> Published:
         runs = {record.source: record.revision for record in records if record.source}
         self.branch.await_others()
-        remove_all(self.files, runs, lambda path, raw: _revision(raw) == runs[path])
+        remove_all(self.files, runs, lambda path, raw: revision_of(raw) == runs[path])
         for path in self.leaving:
             with suppress(FileNotFoundError, GoferError):
                 self.files.remove(path, expect=hashlib.sha256(self.files.read(path)).hexdigest())
@@ -222,14 +227,15 @@ class Publisher:
         return Published(records)
 
 
-def _revision(raw: bytes) -> str:
+def revision_of(raw: bytes) -> str:
+    """The revision of a file's bytes, whatever they are."""
     try:
         return revision(normal_form(raw))
     except UnicodeDecodeError:
         return hashlib.sha256(raw).hexdigest()[:12]
 
 
-def _message(records: Sequence[Record]) -> str:
+def message(records: Sequence[Record]) -> str:
     """Ids and hashes only: a title in a commit message could carry trailers, `[skip ci]` or mentions (G39)."""
     first = records[0]
     subject = f"gofer: {first.status} {first.subject}" if len(records) == 1 else f"gofer: {len(records)} outcomes"

@@ -23,9 +23,8 @@ def road(desk: Desk, now: datetime) -> Tick:
         if reason := intake.not_now(drop, task, decision, now):
             intake.wait(drop, task, decision, reason)
             continue
-        claim = intake.claim(drop, task)
-        if claim is None:
-            continue  # another worker's
+        intake.want(drop, task, decision)
+    for drop, task, decision, claim in intake.claim():  # in one push; what another worker holds is not among them
         workbench.start(drop, task, decision, claim, now, execute, cancelled=task.id in intake.cancelled)
 
     ended = workbench.collect()  # code has ended by now; a model's answer may come at a later tick

@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class Entry:
 
     new: str | None
     only_if: frozenset[str | None] | None = None
+    mode: str = "100644"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,24 @@ class Branch:
         while self._lock.exists() and time.monotonic() < deadline:
             pause.wait(0.002)
 
+    def track(self, ref: str, commit: str) -> None:
+        """Note where the remote's branch is, as a push or fetch of the person's own would. A hint: when somebody
+        else holds that ref it is noted the next time."""
+        found = self.repository.info(ref)
+        if found is None or found[0] != commit:
+            with contextlib.suppress(Busy):
+                self._move(Head(ref, found[0] if found else None), commit)
+
+    def staged(self, paths: Collection[str]) -> dict[str, str | None]:
+        """The blobs that the person's index holds for these paths now; "conflict" where it holds several."""
+        if not self._index.exists():
+            return {}
+        try:
+            shutil.copyfile(self._index, self._prepared)
+            return self._staged({path: Entry(None, frozenset()) for path in paths})
+        finally:
+            self._prepared.unlink(missing_ok=True)
+
     def prepare(self, entries: Mapping[str, Entry]) -> NewIndex | None:
         """Write the person's index, with these entries, beside the one in force; None when it need not change."""
         try:
@@ -117,7 +136,8 @@ class Branch:
         if index:
             self._swap(head, index.before)
         crash.step("index swapped, branch not moved")
-        self._move(head, commit)
+        if head.commit != commit:
+            self._move(head, commit)
         self._own = (mtime(self._index), self.repository.newest_ref_time(head.branch))
 
     # -- the index ---------------------------------------------------------------------------------------------
@@ -137,7 +157,7 @@ class Branch:
             have = staged.get(path)
             if entry.only_if is not None and (have == entry.new or have not in entry.only_if):
                 continue
-            lines.append(f"100644 {entry.new}\t{path}" if entry.new else f"0 {self.repository.zero}\t{path}")
+            lines.append(f"{entry.mode} {entry.new}\t{path}" if entry.new else f"0 {self.repository.zero}\t{path}")
         if not lines:
             self._prepared.unlink(missing_ok=True)
             return None

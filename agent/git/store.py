@@ -29,7 +29,7 @@ MERGE_NOW = 192  # packs: merged before the next commit, whatever is waiting
 class Building:
     """A commit under way."""
 
-    parent: str | None
+    parents: tuple[str, ...]
     message: str
     when: int
 
@@ -49,9 +49,19 @@ class Store:
         """Build a commit: `begin` and `finish`."""
         return self.finish(self.begin(parent, message, when, files))
 
-    def begin(self, parent: str | None, message: str, when: int, files: Mapping[str, bytes | None]) -> Building:
+    def begin(
+        self,
+        parent: str | None,
+        message: str,
+        when: int,
+        files: Mapping[str, bytes | None],
+        *,
+        merged: str | None = None,
+        tree: str | None = None,
+    ) -> Building:
         """Let git build a commit on `parent` (None: the first) that sets each path to its bytes or removes it (None).
-        `when` is seconds since 1970. No ref moves. `finish` must follow."""
+        `when` is seconds since 1970. With `merged` it has a second parent, and `tree` is what both come to. No ref
+        moves. `finish` must follow."""
         if len(self._linked) - self._unmerged >= MERGE_NOW:
             self.merge_packs()
         lines = [
@@ -59,6 +69,8 @@ class Store:
             f"committer {IDENTITY} {when} +0000\n".encode(),
             _data(message.encode()),
             f"from {parent}\n".encode() if parent else b"deleteall\n",
+            f"merge {merged}\n".encode() if merged else b"",
+            f'M 040000 {tree} ""\n'.encode() if tree else b"",
         ]
         for path, content in files.items():
             name = b'"' + path.encode().replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
@@ -72,7 +84,7 @@ class Store:
         with contextlib.suppress(BrokenPipeError):  # then there is no answer either
             writer.stdin.write(reset + b"".join(lines) + b"\nget-mark :1\ncheckpoint\nprogress built\n")
             writer.stdin.flush()
-        return Building(parent, message, when)
+        return Building(tuple(name for name in (parent, merged) if name), message, when)
 
     def finish(self, building: Building) -> str:
         """The object id of the commit that was begun; every object of it is in the vault, durably, when this returns.
@@ -94,7 +106,7 @@ class Store:
         name, _, address = IDENTITY.rstrip(">").partition(" <")
         who = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in (
             ("NAME", name), ("EMAIL", address), ("DATE", f"{building.when} +0000"))}  # fmt: skip
-        parents = ("-p", building.parent) if building.parent else ()
+        parents = [word for parent in building.parents for word in ("-p", parent)]
         done = self.repository.git.run(
             "commit-tree", "-S", *parents, f"{commit}^{{tree}}", stdin=building.message.encode(), env=who
         )
@@ -152,6 +164,26 @@ class Store:
             self._linked.add(pack.stem)
         if fresh:
             _sync_folder(target)
+
+    def adopt(self, folder: Path, *, loose: bool = False) -> None:
+        """Take over the packs that a fetch left in a folder of objects, or the loose objects of a merge: into the
+        vault with them, before a ref there names what they hold."""
+        packs = sorted(folder.glob("pack/*.idx"))
+        single = list(folder.glob("??/*")) if loose else []
+        if not packs and not single:
+            return
+        self._packs.mkdir(parents=True, exist_ok=True)
+        for index in packs:
+            for part in (index.with_suffix(".pack"), index):  # the index last: it makes the pack one
+                os.replace(part, self._packs / part.name)
+            for rest in folder.glob(f"pack/{index.stem}.*"):
+                rest.unlink(missing_ok=True)
+        self._link_packs()
+        for path in single:
+            place = self.repository.objects / path.parent.name
+            place.mkdir(exist_ok=True)
+            _link_or_copy(path, place / path.name)
+            path.unlink()
 
     def relink(self) -> None:
         """Put back packs that a `git gc` of the person's removed before a ref named them."""

@@ -1,8 +1,8 @@
-"""Claims: who may run a task. One contract: take, release, take over; losing is a return value.
+"""Claims among the workers of one clone: a file per task in the state folder.
 
-This is the local form, for workers that share one clone: a file per task in the state folder, which is a hard link
-to the card of the worker that holds it, so that it appears whole, exclusively, and with one call. A worker lives as
-long as it holds the lock beside its card; the claims of a dead one are taken over at once, without comparing clocks.
+It is a hard link to the card of the worker that holds it, so that it appears whole, exclusively, and with one call. A
+worker lives as long as it holds the lock beside its card; the claims of a dead one are taken over at once, without
+comparing clocks.
 """
 
 from __future__ import annotations
@@ -13,20 +13,12 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A task held by one worker. The nonce is the fencing token: new for every claim."""
-
-    task: str
-    nonce: str
-    attempt: int
+from agent.claims.base import Claim, Wanted
 
 
 class LocalClaims:
@@ -42,8 +34,12 @@ class LocalClaims:
         self._card = self._lives / f"{self.boot}.json"
         self._write_card()
 
-    def take(self, task: str, attempt: int) -> Claim | None:
-        """Claim one task; None when a living worker holds it."""
+    def take(self, wanted: Sequence[Wanted]) -> dict[str, Claim]:
+        """Claim tasks; the result holds those that were won, by id. The others are held by a living worker."""
+        claims = {want.task: self._take(want.task, want.attempt) for want in wanted}
+        return {task: claim for task, claim in claims.items() if claim}
+
+    def _take(self, task: str, attempt: int) -> Claim | None:
         claim = Claim(task, secrets.token_hex(8), attempt)
         path = self._path(task)
         for _ in range(2):

@@ -1,0 +1,25 @@
+"""The values of the claim contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A task that somebody wants to run: its id, the revision they saw, and which attempt it would be."""
+
+    task: str
+    revision: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A task held by one worker. The nonce is new for every claim; it stands in the outcome's commit. `shared`: other
+    machines can see the task, so its outcome counts only once it is on the remote."""
+
+    task: str
+    nonce: str
+    attempt: int
+    shared: bool = False
