@@ -44,7 +44,6 @@ from agent.requests import Requests
 from agent.route.router import Router
 from agent.runner import Lane
 from agent.runs import RunFolders
-from agent.stopping import stop_file
 from agent.sync import Sync
 from agent.text import utc
 from agent.tray import outdated, taken_out
@@ -134,7 +133,7 @@ class Desk:
             sync, claims, Follower(repository, self.branch, history, self.files),
             Drafter(repository, self.publisher.read, gate.scan), self.publisher,
             Quarantine(state / "quarantine", self.journal, scribe, GROUP),
-            lambda: {**self.intake.to_publish(), **stop_file(repository)}, offline=wish.offline,
+            self._waiting_drops, offline=wish.offline,
         )  # fmt: skip
 
     def _recover(self) -> None:
@@ -189,6 +188,14 @@ class Desk:
         self.intake.hand_back(self.workbench.runs)
         self.outlet.stuck, self.outlet.blocked = str(error), True
         return replace(self.tick(Published(waiting=str(error))), next_at=time.monotonic() + RECHECK, more=False)
+
+    def _waiting_drops(self) -> Mapping[str, bytes | None]:
+        return self.intake.to_publish()
+
+    def catch_up(self) -> None:
+        """Look at the remote before anything else is done, if there is one and it answers."""
+        if self.exchange:
+            self.exchange.catch_up()
 
     @property
     def idle(self) -> bool:

@@ -27,10 +27,11 @@ from agent.journal import Journal, Record
 from agent.publish import HISTORY, Published, Publisher, message, revision_of
 from agent.quarantine import Quarantine
 from agent.sync import Base, Pushed, Sync
-from agent.vault.layout import INBOX, OUTBOX, TASKS
+from agent.vault.layout import INBOX, OUTBOX, STOP_NAMES, TASKS
 
 TRIES = 6  # pushes in one travel of the road, when others are faster
 FRESH = 0.05  # seconds for which a look at the remote is new enough to push without another one
+STOP_LIMIT = 65_536  # bytes of a stop file
 PAUSE = (0.2, 0.6)  # seconds between two pushes while others push too
 
 
@@ -71,6 +72,8 @@ class Exchange:
         self._looked = 0.0
         self._tracked: str | None = None
         self._pending: tuple[str, tuple[str, ...]] | None = None  # a push without an answer: commit and keys
+        self.stop_there: frozenset[str] = frozenset()  # the stop files of the remote's tip
+        self._stands_there = False  # whether the branch here is where the remote's is
         self.stuck_here = ""  # why the branch here does not follow
 
     # -- before a task starts --------------------------------------------------------------------------------------
@@ -167,6 +170,7 @@ class Exchange:
         self._recover()
         self.claims.renew()
         self._answered()
+        self._seen()
         ended: list[Record] = []
         unfit: list[Record] = []
         if self.sync.paused:
@@ -197,7 +201,7 @@ class Exchange:
         """Everything whose change gives the exchange something to do, looked up without starting git."""
         head = (self.repository.git_dir / "HEAD").read_text("utf-8", "replace").strip()
         moved = self.repository.newest_ref_time(head.removeprefix("ref: "))
-        person = tuple((path, data and hash(data)) for path, data in self._person().items())
+        person = tuple((path, data and hash(data)) for path, data in self._persons_files().items())
         return head, moved, self.sync.tip, tuple(self.journal.owed), person, self.publisher.leaving
 
     def _push_once(self, now: datetime, ended: list[Record], unfit: list[Record]) -> tuple[bool, str, float | None]:
@@ -209,7 +213,7 @@ class Exchange:
             return False, base.wait, time.monotonic() + 1
         records = self._ours()
         draft = self.drafter.draft(
-            base.treeish, head.commit, records, self._person(), self.publisher.leaving, now.date()
+            base.treeish, head.commit, records, self._persons_files(), self.publisher.leaving, now.date()
         )
         unfit += draft.unfit
         self._drop(draft.unfit)
@@ -299,9 +303,10 @@ class Exchange:
     def _follow(self, now: datetime) -> str:
         """Let the branch here follow the remote's; "" when it stands there, else why not."""
         tip = self.sync.tip
-        self.stuck_here = ""
+        self.stuck_here, self._stands_there = "", False
         if tip is None:
             return ""
+        self._seen()
         if self._tracked != tip:
             self.branch.track(self.sync.tracking_ref, tip)
             self._tracked = tip
@@ -318,6 +323,7 @@ class Exchange:
                 return self.stuck_here if self.journal.pushed else ""
             self.store.relink()
         if target:
+            self._stands_there = target == tip
             self._land()
         return ""
 
@@ -382,6 +388,30 @@ class Exchange:
     def _fetch(self) -> None:
         self.sync.fetch()
         self._looked = time.monotonic()
+
+    def _persons_files(self) -> dict[str, bytes | None]:
+        """What is published for the person: tasks that wait here, and the stop file, there or taken away."""
+        if self.sync.person == "off":
+            return {}
+        files = dict(self._person())
+        for name in STOP_NAMES:
+            path = self.repository.work_tree / name
+            if path.is_file() and not path.is_symlink():
+                files[name] = path.read_bytes()[:STOP_LIMIT]
+            elif name in self.stop_there and self._stands_there:
+                files[name] = None
+        return files
+
+    def catch_up(self) -> None:
+        """Look at the remote now, and wait for its answer; that it is away is told by its state."""
+        with suppress(RemoteAway, CredentialsRefused):
+            self._fetch()
+
+    def _seen(self) -> None:
+        """A tip that was not seen before: whether it says stop."""
+        if self._tracked != self.sync.tip:
+            there = self.repository.blobs(self.sync.tip, STOP_NAMES)
+            self.stop_there = frozenset(there)
 
     def _recover(self) -> None:
         """At the first contact after a start: what an earlier worker of ours pushed, and which claims it left."""

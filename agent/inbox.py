@@ -74,8 +74,8 @@ class Look:
 
 @dataclass(slots=True)
 class Inbox:
-    """The inbox of one vault. `committed(path, raw)` says whether git already holds exactly this. With a `walker`, equal
-    priorities come in an order of its own, so that many workers do not all begin at the same end."""
+    """The inbox of one vault. `committed(path, raw)` says whether git already holds exactly this. With a `walker`,
+    equal priorities come in an order of its own, so that many workers do not all begin at the same end."""
 
     root: Path
     settle: float

@@ -9,8 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent import facts
-from agent.git.repository import Repository
-from agent.vault.layout import STOP_NAMES
 
 MARK = "stopped"
 NOW = "now"  # the mark's text when what runs is to be killed
@@ -44,14 +42,3 @@ def at_once(state: Path) -> bool:
         return (state / MARK).read_text("utf-8") == NOW
     except OSError:
         return False
-
-
-def stop_file(repository: Repository) -> dict[str, bytes | None]:
-    """The stop file as the person left it, for publishing: its bytes, or None where the branch has one and it was
-    deleted here. Nothing when there never was one, so that an ordinary day costs two looks at the disk."""
-    found: dict[str, bytes | None] = {}
-    for name in STOP_NAMES:
-        path = repository.work_tree / name
-        if path.is_file() and not path.is_symlink():
-            found[name] = path.read_bytes()[:65_536]
-    return found

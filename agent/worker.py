@@ -89,6 +89,7 @@ def drain(
     try:
         desk.prune(now())
         desk.expire(now())
+        desk.catch_up()
         while not stop():
             tick = _travel(desk, now())
             on_tick(desk, tick)
