@@ -242,7 +242,8 @@ class Exchange:
         if draft.records:
             said = message(draft.records)
         else:
-            said = "gofer: merge\n" if not draft.files else f"gofer: {len(draft.files)} files of the person\n"
+            count = len(draft.files)
+            said = f"gofer: {count} file{'s' * (count != 1)} for the person\n" if count else "gofer: merge\n"
         building = self.store.begin(
             base.parent, said, int(now.timestamp()), draft.files, merged=base.merged, tree=base.tree
         )
