@@ -25,7 +25,7 @@ LAYERS = (
     ("records",),
     ("publish", "asking", "admission", "identity", "tray", "newvault", "stopping"),
     ("runner", "facts", "remotes"),
-    ("sync",),
+    ("sync", "presence"),
     ("inbox", "board", "requests", "claims", "runs", "journal", "watch", "patience", "budget"),
     ("route",),
     ("handlers",),

@@ -10,8 +10,12 @@ from pathlib import Path
 import click
 
 from agent.cli.screen import find_vault, json_option, print_json, vault_option
+from agent.cli.sync import exchange
 from agent.errors import GoferError, Usage
+from agent.git.repository import Repository
+from agent.remotes import choose
 from agent.route.types import KNOWN_TYPES
+from agent.survey import Survey
 from agent.vault.drops import drop
 
 
@@ -55,11 +59,6 @@ def add(
 def _publish(root: Path, path: str) -> None:
     """Where no worker runs, the task goes to the remote at once, so that the workers of other machines see it. When
     that does not work the task lies here all the same."""
-    from agent.cli.sync import exchange  # noqa: PLC0415 - heavy, and most vaults have a worker or no remote
-    from agent.git.repository import Repository  # noqa: PLC0415
-    from agent.remotes import choose  # noqa: PLC0415
-    from agent.survey import Survey  # noqa: PLC0415
-
     survey = Survey(root, os.environ, datetime.now(UTC))
     try:
         if survey.working or not choose(Repository(root), survey.settings.sync.remote):
