@@ -95,6 +95,11 @@ class Sync:
         return not self.known or self.away_since is not None
 
     @property
+    def last_known(self) -> str | None:
+        """The remote's tip when it was last reached, perhaps by an earlier worker."""
+        return str(self._said["tip"]) if self._said.get("tip") else None
+
+    @property
     def target(self) -> str:
         """The branch on the remote, full name: what the local one's upstream says, else of the same name."""
         local = self.repository.head().branch or str(self._said.get("local", ""))
