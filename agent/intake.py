@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from agent.admission import Situation, is_draft, not_now, with_parameters
-from agent.claims import Claim, LocalClaims, Wanted
+from agent.claims import Claim, LocalClaims, Wanted, share
 from agent.errors import CredentialsRefused, TryLater
 from agent.exchange import Exchange, Sight
 from agent.facts import outcome_of
@@ -139,7 +139,7 @@ class Intake:
         for path in self.look.ready:
             if path in busy or self._still_rests(path, clock) or (self.only and path != self.only):
                 continue
-            if len(drops) >= BATCH:
+            if len(drops) >= (BATCH if self.exchange is None else 2 * TOGETHER):
                 self.more = True
                 break
             drop = self.inbox.take(path, clock)
@@ -246,7 +246,8 @@ class Intake:
             return mine
         if self.exchange.sync.away_since is not None:  # `offline = "work"`: claimed when the remote is back
             return mine | {w.task: replace(mine[w.task], shared=True) for w in shared}
-        few, later = shared[:TOGETHER], shared[TOGETHER:]
+        most = min(TOGETHER, share(len(self.look.ready), self.exchange.sync.budget.machines))
+        few, later = shared[:most], shared[most:]
         self._not_won = {want.task: TURN for want in later}
         try:
             won = self.exchange.take(few, paths)
