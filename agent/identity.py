@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent.vault.finished import Archive
+from agent.vault.finished import Archive, Finished
 from agent.vault.values import Problem, Task
 
 
@@ -29,7 +29,7 @@ def identify(task: Task, root: Path, archive: Archive, taken: Mapping[str, str])
     if task.problem is not None:
         return Identity(task)
     last, name = archive.latest(task.id)
-    if last is not None and last.revision == task.revision and not _is_newer(root / task.path, last.written_ns):
+    if last is not None and last.revision == task.revision and not _is_newer(root / task.path, last):
         return Identity(task, left_over=True)
     number = 2
     while taken.get(name, task.path) != task.path:
@@ -45,8 +45,12 @@ def identify(task: Task, root: Path, archive: Archive, taken: Mapping[str, str])
     return Identity(replace(task, id=name))
 
 
-def _is_newer(path: Path, than_ns: int) -> bool:
+def _is_newer(path: Path, last: Finished) -> bool:
+    """Whether the file changed after the outcome: after it came here, or after it ended, perhaps on another machine."""
+    ended = last.written_ns
+    if last.finished:
+        ended = min(ended, int(last.finished.timestamp() + 1) * 1_000_000_000)
     try:
-        return os.stat(path, follow_symlinks=False).st_ctime_ns > than_ns
+        return os.stat(path, follow_symlinks=False).st_ctime_ns > ended
     except OSError:
         return False

@@ -12,7 +12,7 @@ from pathlib import Path
 from agent.admission import Situation, is_draft, not_now, with_parameters
 from agent.claims import Claim, LocalClaims, Wanted, share
 from agent.errors import CredentialsRefused, TryLater
-from agent.exchange import Exchange, Sight
+from agent.exchange import Exchange
 from agent.facts import outcome_of
 from agent.handlers import HANDLERS
 from agent.identity import identify
@@ -23,6 +23,7 @@ from agent.records import Scribe
 from agent.requests import Requests
 from agent.route.types import KNOWN_TYPES
 from agent.runner import Run
+from agent.sights import Sight
 from agent.vault.finished import Archive
 from agent.vault.task import read_task
 from agent.vault.values import Decision, Status, Task, Who
@@ -198,7 +199,7 @@ class Intake:
             return "this process only syncs; a worker takes it"
         if self.exchange is None:
             return ""
-        sight = self._sights[drop.path] = self.exchange.sight(drop.path, drop.raw or b"")
+        sight = self._sights[drop.path] = self.exchange.sights.of(drop.path, drop.raw or b"")
         return sight.wait or (ELSEWHERE if sight.shared and self.exchange.claims.taken(task.id) else "")
 
     def wait(self, drop: Drop, task: Task, decision: Decision, reason: str) -> None:
@@ -250,7 +251,7 @@ class Intake:
         few, later = shared[:most], shared[most:]
         self._not_won = {want.task: TURN for want in later}
         try:
-            won = self.exchange.take(few, paths)
+            won = self.exchange.sights.take(few, paths)
         except (TryLater, CredentialsRefused) as error:
             self._not_won |= {want.task: str(error) for want in few}
             won = {}

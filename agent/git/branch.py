@@ -38,11 +38,13 @@ _GUARD = 'while read -r _; do :; done; [ "$1" -ef "$2" ] && rm -f "$1"; rm -f "$
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What the index shall hold for one path: `new` is a blob id, or None to remove it. With `only_if` the entry is
-    only touched while it is one of these (None stands for "no entry"): anything else was staged by the person."""
+    only touched while it is one of these (None stands for "no entry"): anything else was staged by the person.
+    `hidden`: a sparse checkout leaves the file out of the work tree."""
 
     new: str | None
     only_if: frozenset[str | None] | None = None
     mode: str = "100644"
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,19 +163,21 @@ class Branch:
         if not lines:
             self._prepared.unlink(missing_ok=True)
             return None
-        self._update(lines)
+        self._update(["update-index", "-z", "--index-info"], lines)
+        if hidden := [path for path, entry in entries.items() if entry.hidden]:
+            self._update(["update-index", "-z", "--skip-worktree", "--stdin"], hidden)
         if before:  # git tells an edit in the second of its `git add` by the time of the index: it must not get younger
             os.utime(self._prepared, ns=(before.st_atime_ns, before.st_mtime_ns))
         return NewIndex(before)
 
-    def _update(self, lines: Sequence[str]) -> None:
-        """Write the entries, in sight of no work tree: git would look at files that were edited in the second of
+    def _update(self, command: Sequence[str], lines: Sequence[str]) -> None:
+        """Write entries, in sight of no work tree: git would look at files that were edited in the second of
         their `git add`, and run the person's filters for it."""
         self._nowhere.mkdir(exist_ok=True)
         try:
             Git(self._nowhere, self.repository.git_dir).run(
-                "update-index", "-z", "--index-info",
-                stdin="\0".join(lines).encode() + b"\0",
+                *command,
+                stdin="\0".join(lines).encode("utf-8", "surrogateescape") + b"\0",
                 env={"GIT_WORK_TREE": str(self._nowhere), "GIT_INDEX_FILE": str(self._prepared)},
             )  # fmt: skip
         finally:

@@ -3,6 +3,7 @@ harmed in any of them."""
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -112,8 +113,6 @@ class Clone(Vault):
             opened.close()
 
     def board(self) -> dict[str, object]:
-        import json  # noqa: PLC0415
-
         try:
             found: dict[str, object] = json.loads((self.state / "board.json").read_bytes())
         except (OSError, ValueError):
