@@ -68,6 +68,7 @@ class Tick:
     owed: int = 0
     stuck: str = ""  # why what is owed is not published
     more: bool = False  # there is more to do right now
+    soon: bool = False  # the exchange with the remote goes on by itself
     next_at: float | None = None  # monotonic seconds: when to travel again at the latest
 
 
@@ -192,6 +193,7 @@ class Desk:
             len(self.journal.owed),
             self.outlet.stuck,
             self.intake.more,
+            published.soon,
             min(times, default=None),
         )
 

@@ -55,11 +55,16 @@ class Drafter:
         records: Iterable[Record],
         person: Mapping[str, bytes | None],
         leaving: Iterable[str],
+        ended: Mapping[str, str],
         day: date,
     ) -> Draft:
-        """Plan a commit on `treeish`. `local` is the commit that the work tree stands on."""
+        """Plan a commit on `treeish`. `local` is the commit that the work tree stands on. `ended`: task files whose
+        outcome is on the remote, with the revision that was run: a commit of the person's may bring them back."""
         draft = Draft()
         tree = _Tree(self.repository, treeish, draft.files)
+        for path, run in ended.items():
+            if (raw := tree.read(path)) is not None and revision_of(raw) == run:
+                tree.put(path, None)
         for path in leaving:
             if treeish and tree.blob(path) == _blob(self.repository, local, path):
                 tree.put(path, None)

@@ -40,8 +40,8 @@ class Step:
 
     done: bool = False
     wait: str = ""
-    soon: bool = False
-    seconds: float = 1.0
+    soon: bool = True
+    seconds: float = 0.05
 
 
 class Exchange:
@@ -151,13 +151,11 @@ class Exchange:
 
     def _told(self, step: Step, stuck: str) -> Published:
         """The two ways of waiting as one: for the push, and for the branch here."""
-        if not step.done and step.wait and self._owed():
-            return Published(waiting=step.wait, soon=step.soon, at=time.monotonic() + step.seconds)
         if not step.done:
-            return Published(soon=bool(self._owed()), at=time.monotonic() + step.seconds)
-        if stuck and self.journal.pushed:
-            return Published(waiting=stuck, soon=stuck == IN_USE, at=self.landing.retry_at)
-        return Published(at=self.landing.retry_at)
+            words = step.wait if self._owed() else ""
+            return Published(waiting=words, soon=step.soon, at=time.monotonic() + step.seconds)
+        words = stuck if self.journal.pushed else ""
+        return Published(waiting=words, soon=stuck == IN_USE, at=self.landing.retry_at)
 
     def _owed(self) -> list[Record]:
         """What is to be pushed as an outcome; what was placed here is committed here."""
@@ -204,18 +202,20 @@ class Exchange:
         """Leave the remote alone for a while, longer each time."""
         self._held = min(HOLD[1], self._held * 2 or HOLD[0])
         self._not_before, self._why = time.monotonic() + self._held, why
-        return Step(wait=why, seconds=self._held)
+        return Step(wait=why, soon=False, seconds=self._held)
 
     def _push_once(self, now: datetime) -> Step:
         head = self.repository.head()
         base = self.sync.base(head, still=bool(self.branch.blocked(head, now.timestamp())))
         if base.wait:
-            return Step(wait=base.wait, soon=True, seconds=min(1.0, base.seconds))
+            return Step(wait=base.wait, soon=bool(self._owed()), seconds=min(1.0, base.seconds))
         ready, lost = self.sights.sort(self.quarantine.order(self._owed()), self.quarantine.group)
         self._discard(lost)
+        pushed = [record for key, record in self.journal.owed.items() if key in self.journal.pushed and record.source]
         draft = self.drafter.draft(
-            base.treeish, head.commit, ready, self.persons.files(self.sync.tip), self.publisher.leaving, now.date()
-        )
+            base.treeish, head.commit, ready, self.persons.files(self.sync.tip), self.publisher.leaving,
+            {record.source: record.revision for record in pushed}, now.date(),
+        )  # fmt: skip
         self.sights.unfit(draft.unfit)
         self._discard(draft.unfit, keep=True)
         self._arrived(draft.landed)
@@ -224,7 +224,7 @@ class Exchange:
             return Step(done=True)
         if (left := self.sync.budget.wait()) > 0:
             words = f"the host wants at most {self.sync.budget.rate:g} pushes a minute: the next in {left:.0f} s"
-            return Step(wait=words, soon=True, seconds=left)
+            return Step(wait=words, seconds=left)
         return self._send(base, draft, head, now)
 
     def _send(self, base: Base, draft: Draft, head: Head, now: datetime) -> Step:

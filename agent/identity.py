@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,8 +19,11 @@ class Identity:
     left_over: bool = False
 
 
-def identify(task: Task, root: Path, archive: Archive, taken: Mapping[str, str]) -> Identity:
-    """Settle the id. `taken` maps the ids that wait or run now to the paths they came from.
+def identify(
+    task: Task, root: Path, archive: Archive, taken: Mapping[str, str], is_another: Callable[[], bool] = lambda: False
+) -> Identity:
+    """Settle the id. `taken` maps the ids that wait or run now to the paths they came from; `is_another()` says what
+    git knows of a file that seems to linger: that it was dropped by itself.
 
     The same text dropped again after it was finished is a new run (`-2`, `-3` …): it is a new drop when the file
     changed after the finished one was written here, or after it ended (times in whole seconds). A file that only
@@ -29,7 +32,8 @@ def identify(task: Task, root: Path, archive: Archive, taken: Mapping[str, str])
     if task.problem is not None:
         return Identity(task)
     last, name = archive.latest(task.id)
-    if last is not None and last.revision == task.revision and not _is_newer(root / task.path, last):
+    lingers = last is not None and last.revision == task.revision and not _is_newer(root / task.path, last)
+    if lingers and not is_another():
         return Identity(task, left_over=True)
     number = 2
     while taken.get(name, task.path) != task.path:

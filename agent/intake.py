@@ -170,12 +170,15 @@ class Intake:
             return self.scribe.unreadable(drop)
         rest = self.resting.get(drop.path)
         task = rest.task if rest and self._rests(drop) else read_task(drop.raw, drop.path, types=KNOWN_TYPES)
-        identity = identify(task, self.root, self.archive, self._taken(drop.path))
+        identity = identify(task, self.root, self.archive, self._taken(drop.path), partial(self._is_another, task))
         if identity.left_over:
             self.forget(drop.path, identity.task.revision)
             self.give_back(drop.key)
             return None
         return with_parameters(identity.task)
+
+    def _is_another(self, task: Task) -> bool:
+        return self.exchange is not None and self.exchange.sights.is_another(task.path, task.revision)
 
     def _taken(self, but: str) -> Mapping[str, str]:
         taken = {rest.task.id: path for path, rest in self.resting.items() if path != but}

@@ -82,21 +82,26 @@ class Outlet:
 
     def deliver(self) -> None:
         """Put what is owed into the work tree. What no longer fits what a person wrote meanwhile runs again."""
-        self.overlay.clear()
         records = [record for key, record in self.journal.owed.items() if key not in self.journal.placed]
         here = [record for record in records if self.exchange is None or self.exchange.goes_here(record)]
         misfits = self.publisher.deliver(here) if here else []
         self.journal.back(record.key for record in misfits)
         self._again(misfits)
-        placed = {record.key for record in here}
-        for record in records:  # what goes over the remote is not in the work tree yet, but later tasks must see it
-            if record.key not in placed:
+        self._lay_over()
+
+    def _lay_over(self) -> None:
+        """What goes over the remote is not in the work tree yet, but later tasks must see it."""
+        self.overlay.clear()
+        for key, record in self.journal.owed.items():
+            if key not in self.journal.placed:
                 self.overlay.propose(record.changes)
 
     def _again(self, records: Sequence[Record]) -> None:
         """These no longer fit what a person wrote meanwhile, or another machine published: their tasks run again."""
-        self.intake.local.release(record.task for record in records)
-        self.intake.more = self.intake.more or bool(records)
+        if records:
+            self._lay_over()
+            self.intake.local.release(record.task for record in records)
+            self.intake.more = True
 
     def folders_owed(self) -> set[str]:
         """The folders that what is owed goes to: where a killed worker may have left half a delivery."""

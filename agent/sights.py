@@ -30,6 +30,7 @@ class Sights:
         self.sync, self.claims, self.offline = sync, claims, offline
         self.repository = sync.repository
         self._unfit: dict[str, str] = {}  # path of a task whose outcome did not fit → the tip that it did not fit
+        self._own: dict[str, str] = {}  # path → revision of tasks that nobody else could see when they were looked at
         self._watched = 0
 
     def of(self, path: str, raw: bytes) -> Sight:
@@ -48,7 +49,13 @@ class Sights:
             return Sight(True, f"it was changed on the remote, {NOT_FOLLOWED}")
         if there is None and tip and self._ended(path, run, here, tip):
             return Sight(True, f"it ended on another machine, {NOT_FOLLOWED}")
+        self._own[path] = run
         return Sight(False, self._wait_to_fit(path, tip))
+
+    def is_another(self, path: str, run: str) -> bool:
+        """Whether a file with the text of a finished task is a task of its own: nobody else could see it before that
+        one came here, or it is in the branch together with that one, which would have taken it away."""
+        return self._own.get(path) == run or self.revision("HEAD", path) == run
 
     def _unreachable(self) -> str:
         """Why a task that others can see does not start: nobody can claim it now."""
@@ -150,4 +157,6 @@ class Sights:
         """After a look at the remote: how the claims of others on the tasks that rest here stand."""
         if self._watched != self.sync.looks:
             self._watched = self.sync.looks
+            here = self.repository.work_tree
+            self._own = {path: run for path, run in self._own.items() if (here / path).exists()}
             self.claims.watch(resting())

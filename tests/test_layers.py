@@ -27,6 +27,7 @@ LAYERS = (
     ("publish", "asking", "admission", "identity", "tray", "newvault", "stopping"),
     ("runner", "facts", "remotes"),
     ("sync", "presence"),
+    ("lookout", "remembered"),
     ("inbox", "board", "requests", "claims", "runs", "journal", "watch", "patience", "budget"),
     ("route",),
     ("handlers",),

@@ -187,9 +187,7 @@ def test_conflicting_edits_pause_this_clone_results_go_on_and_it_heals_by_itself
     assert len(b.reports()) == 1
     assert b.inbox() == []
     assert set(fleet.outcomes().values()) == {1}
-    fleet.unharmed(a, dirty=())
-    (b.git_dir / "ORIG_HEAD").unlink(missing_ok=True)
-    fleet.unharmed(b, fetched=[b])
+    fleet.unharmed(fetched=[b])
 
 
 def test_an_edit_of_a_waiting_task_stays_as_a_new_task_when_its_old_revision_ends_elsewhere(
