@@ -115,7 +115,7 @@ class Exchange:
     def publish(self, now: datetime) -> Published:
         """Exchange what there is to exchange. What cannot be now stays owed, with the reason."""
         here = self.publisher.publish(now)
-        self._ended, self._unfit = [], []
+        self._ended, self._unfit, self.landing.moved = [], [], False
         try:
             there = self._exchange(now)
         except (RemoteAway, CredentialsRefused) as error:

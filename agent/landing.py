@@ -27,6 +27,7 @@ class Landing:
         self.sync, self.follower, self.publisher = sync, follower, publisher
         self.repository, self.branch, self.journal = publisher.repository, publisher.branch, publisher.journal
         self.stuck = ""  # why the branch here does not follow
+        self.moved = False  # whether this travel of the road moved the branch
         self.at_tip = False  # whether it is where the remote's is, or further
         self._tracked: str | None = None
         self._next, self._pause = 0.0, 0.0
@@ -69,6 +70,7 @@ class Landing:
             if trouble := self.follower.follow(head, target, self._way()):
                 return trouble
             self.sync.store.relink()
+            self.moved = True
         self.at_tip = True
         self._settle()
         return ""

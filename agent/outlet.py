@@ -113,6 +113,8 @@ class Outlet:
         """One commit for all that is owed, when the person's repository can take it."""
         published = self.exchange.publish(now) if self.exchange else self.publisher.publish(now)
         self._again(published.unfit)
+        if self.exchange and self.exchange.landing.moved:
+            self.intake.more = True  # it may have brought tasks
         self.journal.tell(record.key for record in published.records if record.status == Status.INVALID)
         self.intake.local.release(record.task for record in published.records)
         for record in published.records:
