@@ -36,9 +36,10 @@ HOLD = (2.0, 300.0)  # seconds until the next try, the first and the longest, wh
 @dataclass(frozen=True, slots=True)
 class Step:
     """What one try to push came to: `done`; or why it waits, and whether that ends by itself in `seconds`. Neither:
-    others were faster, and it is worth another try."""
+    it is worth another try, of something else (`other`) or because others were faster."""
 
     done: bool = False
+    other: bool = False
     wait: str = ""
     soon: bool = True
     seconds: float = 0.05
@@ -184,6 +185,8 @@ class Exchange:
             step = self._push_once(now)
             if step.done or step.wait:
                 break
+            if step.other:
+                continue
             threading.Event().wait(random.uniform(0.002, 0.02) * 2**attempt)  # noqa: S311  (no secret)
             self._fetch()
             unmoved += tip == self.sync.tip
@@ -275,7 +278,7 @@ class Exchange:
             self.persons.refused(draft.person)
         elif why := self.quarantine.isolate(draft.records, result.refused):
             return self._hold(why)
-        return Step()
+        return Step(other=bool(result.refused))
 
     def _discard(self, records: Sequence[Record], *, keep: bool = False) -> None:
         """Outcomes that do not count: another machine has their tasks, or the vault changed under them. `keep`: the

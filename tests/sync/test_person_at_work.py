@@ -216,7 +216,9 @@ def test_an_edit_that_was_committed_meanwhile_is_merged(fleet: Fleet, a: Clone, 
     fleet.unharmed()
 
 
-def test_a_report_that_the_person_took_out_of_the_outbox_leaves_the_remote_too(fleet: Fleet, a: Clone, b: Clone) -> None:
+def test_a_report_that_the_person_took_out_of_the_outbox_leaves_the_remote_too(
+    fleet: Fleet, a: Clone, b: Clone
+) -> None:
     a.drop("t.md", TASK)
     a.drain()
     b.drain()
