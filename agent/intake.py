@@ -182,6 +182,7 @@ class Intake:
 
     def _taken(self, but: str) -> Mapping[str, str]:
         taken = {rest.task.id: path for path, rest in self.resting.items() if path != but}
+        taken.update((task.id, drop.path) for drop, task, _ in self._wanted)
         taken.update((run.task.id, run.drop.path) for run in self._running)
         taken.update((record.task, record.source) for record in self.journal.owed.values())
         return taken

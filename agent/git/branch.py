@@ -172,11 +172,12 @@ class Branch:
 
     def _update(self, command: Sequence[str], lines: Sequence[str]) -> None:
         """Write entries, in sight of no work tree: git would look at files that were edited in the second of
-        their `git add`, and run the person's filters for it."""
+        their `git add`, and run the person's filters for it. A sparse index is written in full: into one that stays
+        sparse git 2.39 does not take entries of folders that it has only as a whole."""
         self._nowhere.mkdir(exist_ok=True)
         try:
             Git(self._nowhere, self.repository.git_dir).run(
-                *command,
+                "-c", "index.sparse=false", *command,
                 stdin="\0".join(lines).encode("utf-8", "surrogateescape") + b"\0",
                 env={"GIT_WORK_TREE": str(self._nowhere), "GIT_INDEX_FILE": str(self._prepared)},
             )  # fmt: skip
@@ -188,7 +189,7 @@ class Branch:
         process, so first look whether its bytes hold any of the names at all (versions 2 and 3 store names whole)."""
         data = self._prepared.read_bytes()
         plain = data[4:8] in (b"\0\0\0\2", b"\0\0\0\3") and not any(self.repository.git_dir.glob("sharedindex.*"))
-        plain = plain and len(data) * len(entries) < SEARCHED
+        plain = plain and len(data) * len(entries) < SEARCHED and b"sdir" not in data  # a sparse index: whole folders
         asked = [path for path, entry in entries.items() if entry.only_if is not None]
         names = [path for path in asked if not plain or path.encode() + b"\0" in data]
         if not names:

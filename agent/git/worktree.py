@@ -62,6 +62,7 @@ class WorkTree:
         """What lies at a path once the files in `gone` are not there any more."""
         place = self.root / path
         try:
+            parts(path)
             info = os.lstat(place)
             if stat.S_ISLNK(info.st_mode):
                 return self._link(path)
