@@ -169,6 +169,9 @@ class Desk:
     def tick(self, published: Published) -> Tick:
         """Sum a travel up, and show it on the board."""
         self._show()
+        news = self.exchange is not None and self.exchange.news
+        if self.exchange:
+            self.exchange.news = False
         times = self.intake.wake_times
         if published.soon or self.journal.owed:
             times.append(time.monotonic() + (0.05 if published.soon else 1.0))
@@ -182,7 +185,7 @@ class Desk:
             len(self.intake.look.settling),
             len(self.journal.owed),
             self.outlet.stuck,
-            self.intake.more,
+            self.intake.more or news,
             min(times, default=None),
         )
 

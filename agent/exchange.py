@@ -74,6 +74,7 @@ class Exchange:
         self._pending: tuple[str, tuple[str, ...]] | None = None  # a push without an answer: commit and keys
         self.stop_there: frozenset[str] = frozenset()  # the stop files of the remote's tip
         self._stands_there = False  # whether the branch here is where the remote's is
+        self.news = False  # files came with the branch: there may be tasks among them
         self.stuck_here = ""  # why the branch here does not follow
 
     # -- before a task starts --------------------------------------------------------------------------------------
@@ -323,6 +324,7 @@ class Exchange:
             if self.stuck_here:
                 return self.stuck_here if self.journal.pushed else ""
             self.store.relink()
+            self.news = True
         if target:
             self._stands_there = target == tip
             self._land()
@@ -404,7 +406,9 @@ class Exchange:
     @property
     def tips(self) -> str | None:
         """The remote's branch as it was last seen."""
-        return self.sync.tip or self.sync.last_known
+        if self.sync.tip or self.sync.last_known:
+            return self.sync.tip or self.sync.last_known
+        return (self.repository.info(self.sync.tracking_ref) or (None,))[0]
 
     def counted(self, old: str | None, new: str | None) -> int:
         """How many commits lead from one tip to another."""
