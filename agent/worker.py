@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from schedule import Scheduler
 
+from agent.clock import utc_now
 from agent.desk import Desk, Tick
 from agent.errors import TryLater
 from agent.files.telling import disk_trouble
@@ -22,10 +23,6 @@ LULL = 2.0  # seconds without a ring: the next task is not about to come, so wha
 
 Now = Callable[[], datetime]
 OnTick = Callable[[Desk, Tick], None]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def run(

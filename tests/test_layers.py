@@ -36,7 +36,7 @@ LAYERS = (
     ("gate",),
     ("config", "frontmatter", "redact", "schema", "defaults"),
     ("vault.values",),
-    ("crash", "text"),
+    ("clock", "crash", "text"),
     ("errors",),
 )
 # Inside a function, because what they pull in is slow to import and most commands never need it.

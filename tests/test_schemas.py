@@ -13,7 +13,10 @@ from agent.errors import Usage
 from agent.schema import schema, verbs
 from agent.vault.values import HandoffReason, Priority, Role, Status, Tier, Who
 
-BUILT = {"sync", "stop", "resume", 
+BUILT = {
+    "sync",
+    "stop",
+    "resume",
     *("route", "add", "list", "show", "run", "run-dry-run", "status", "doctor", "init", "retry", "cancel", "demo"),
     *("handoff-list", "handoff-show", "handoff-claim", "handoff-answer"),
 }
