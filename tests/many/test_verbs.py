@@ -114,7 +114,7 @@ def test_a_person_who_writes_the_stop_file_by_hand_stops_all(many: Many) -> None
     one, other = many.clone("one"), many.clone("other")
     with one.worker(), other.worker():
         (one.root / "STOP").write_text("")
-        eventually(lambda: (other.root / "STOP").exists())
+        eventually((other.root / "STOP").exists)
         other.drop("late.md", WRITE.format(n="late"))
         (one.root / "STOP").unlink()
         eventually(lambda: other.report("late-"))
