@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ from filelock import FileLock, Timeout
 
 from agent import facts
 from agent.asking import Asking
+from agent.bench import Bench
 from agent.board import Board
 from agent.claims import LocalClaims
 from agent.config import Settings, load_settings, state_dir
+from agent.crew.hiring import lanes, names
+from agent.crew.roster import Roster
 from agent.errors import Busy, TryLater
 from agent.files import Beneath, VaultFiles
 from agent.files.overlay import OverlayFiles
@@ -34,7 +37,6 @@ from agent.publish import Published, Publisher
 from agent.records import Scribe
 from agent.requests import Requests
 from agent.route.router import Router
-from agent.runner import Lane
 from agent.runs import RunFolders
 from agent.text import utc
 from agent.tray import outdated, taken_out
@@ -56,8 +58,11 @@ class Tick:
 
 
 class Desk:
-    """One worker's desk in one vault. Opening it takes the worker's lock and puts right what a killed worker left;
-    BadConfig for broken settings, Busy when another worker has this vault."""
+    """The one desk of a clone. Opening it takes the clone's lock and puts right what a killed worker left; BadConfig
+    for broken settings, Busy when another desk has this vault.
+
+    It alone writes journal, branch and claims. `workers` is how many processes run its tasks (0: it only syncs, and
+    admits nothing); None: they run in threads of this process."""
 
     def __init__(
         self,
@@ -67,13 +72,14 @@ class Desk:
         ring: Callable[[], None] = lambda: None,
         model: Model | None = None,
         only: str = "",
+        workers: int | None = None,
     ) -> None:
         self.repository = Repository(vault)
         self.root = root = self.repository.work_tree
         self.settings = settings = load_settings(root, env).checked()
         self.state = state = state_dir(root, env)
         self._lock = _take_lock(state, root)
-        self.worker = settings.worker.name
+        self.worker, self.workers = settings.worker.name, 1 if workers is None else workers
         gate = OutputGate(secrets=settings.secret_values)
         self.files, overlay = Beneath(root, _staging(self.repository)), OverlayFiles(VaultFiles(root))
         self.journal = Journal(state / "journal.jsonl")
@@ -83,12 +89,13 @@ class Desk:
         self.folders = RunFolders(state / "runs", gate)
         self.board = Board(state / "board.json")
         self.router = Router(root, settings.aliases)
+        self.roster = Roster(names(self.worker, self.workers))
         self.asking = Asking(root, settings, model)
         scribe = Scribe(root, gate, settings, self.worker)
         attempts = settings.tasks.max_attempts
         self.workbench = Workbench(
-            state, overlay, self.asking, self.folders, settings.time_limit, attempts, self.facts,
-            Lane("code", 1, ring), Lane("model", 1, ring),
+            Bench(state, overlay, self.asking, attempts), self.folders, settings.time_limit, self.facts,
+            *lanes(workers, root, state, settings, env, ring),
         )  # fmt: skip
         self.publisher = Publisher(
             self.repository, self.store, self.branch, self.files, self.journal, gate.scan, self.worker
@@ -96,8 +103,11 @@ class Desk:
         self.intake = Intake(
             root, _inbox(self.repository, settings), self.journal, self.claims, self.requests, Archive(root), scribe,
             settings.worker.offers, attempts, self.workbench.away, self.publisher.remove_left_over, only,
+            admitting=self.workers > 0,
         )  # fmt: skip
-        self.outlet = Outlet(self.worker, self.journal, self.intake, scribe, self.publisher, overlay)
+        self.outlet = Outlet(
+            self.worker, self.journal, self.intake, scribe, self.publisher, overlay, self.workbench.settled
+        )
         self.watching = ""  # why the inbox is polled, "" while file events come
         self._recover()
 
@@ -123,13 +133,15 @@ class Desk:
                 self.files.staging.rmdir()
         self.journal.close()
         self.claims.close()
-        self.board.write({})
+        self.board.write({"workers": self._rows(stopped=True)})
         self._lock.release()
 
     def tick(self, published: Published) -> Tick:
         """Sum a travel up, and show it on the board."""
         self._show()
-        times = self.intake.wake_times
+        if self.intake.look.settling:
+            self.workbench.prepare()  # a process needs about as long to start as a file to settle
+        times = [*self.intake.wake_times, *self.workbench.wake_times]
         if published.soon or self.journal.owed:
             times.append(time.monotonic() + (0.05 if published.soon else 1.0))
         return Tick(
@@ -147,6 +159,12 @@ class Desk:
         self.intake.hand_back(self.workbench.runs)
         self.outlet.stuck, self.outlet.blocked = str(error), True
         return replace(self.tick(Published(waiting=str(error))), next_at=time.monotonic() + RECHECK, more=False)
+
+    def stop_admitting(self) -> None:
+        """Nothing starts any more, and what was only waiting for its turn is handed back."""
+        self.intake.admitting = False
+        for run in self.workbench.withdraw():
+            self.intake.put_back(run, "Gofer is ending")
 
     @property
     def idle(self) -> bool:
@@ -179,6 +197,7 @@ class Desk:
             {
                 "worker": self.worker,
                 "pid": os.getpid(),
+                "workers": self._rows(stopped=bool(facts.stopped(self.root))),
                 "running": [
                     {"id": r.task.id, "path": r.drop.path, "type": r.decision.type, "since": utc(r.started)}
                     for r in self.workbench.runs
@@ -192,6 +211,10 @@ class Desk:
                 "quiet_beats": self.journal.quiet,
             }
         )
+
+    def _rows(self, *, stopped: bool) -> list[dict[str, Any]]:
+        posts = (self.workbench.local.posts, self.workbench.code.posts)
+        return self.roster.rows(posts, datetime.now(UTC), stopped=stopped)
 
     def facts(self) -> Mapping[str, Any]:
         """What handlers may know of the worker and the vault."""

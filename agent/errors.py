@@ -7,7 +7,8 @@
     │   └── BadHeader      exit 1: a task's front matter, with its line and the corrected text
     ├── TryLater           exit 3: the world is not ready: model away, lock held, disk full
     │   ├── ModelAway      the model server does not answer, or is busy
-    │   └── Busy           the branch, the index or another worker holds what is needed
+    │   ├── Busy           the branch, the index or another worker holds what is needed
+    │   └── Crashed        the task's process died in the middle of it; the attempt counts
     ├── CredentialsRefused exit 4: a remote or a server said no to who we are
     └── TaskOver           exit 1: this task cannot succeed; it ends with a report
         ├── Refused        a rule forbids it (path, size, address)
@@ -80,6 +81,10 @@ class ModelAway(TryLater):
 
 class Busy(TryLater):
     """Somebody else holds what is needed: a lock, the index, the branch."""
+
+
+class Crashed(TryLater):
+    """The process that ran the task died. It runs again, but not for ever: this attempt counts."""
 
 
 class CredentialsRefused(GoferError):

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from agent.errors import TryLater
+from agent.errors import Crashed, TryLater
 from agent.files.overlay import OverlayFiles
 from agent.handlers.answer import expired
 from agent.intake import CANCEL, Intake
 from agent.journal import Journal, Record
 from agent.publish import Published, Publisher
 from agent.records import Scribe
-from agent.runner import Run
+from agent.runner import Run, Timed
 from agent.vault.layout import LEDGER
 from agent.vault.values import Outcome, Result, Status
-from agent.workbench import Timed
 
 
 @dataclass(slots=True)
@@ -29,6 +28,7 @@ class Outlet:
     scribe: Scribe
     publisher: Publisher
     overlay: OverlayFiles
+    settled: Callable[[], None]  # what ended is in the work tree, or waits again
     stuck: str = ""  # why what is owed is not published
     blocked: bool = False  # it waits for a person: trying again at once will not help
 
@@ -36,7 +36,10 @@ class Outlet:
         """Turn what ended into records and owe them, durably: from here on they are published, never run again."""
         records: list[Record] = []
         for run, (end, seconds) in ended:
-            if isinstance(end, TryLater):
+            if isinstance(end, Crashed):
+                run.folder.close(f"crashed: {end}")
+                self.intake.crashed(run)
+            elif isinstance(end, TryLater):
                 run.folder.close(f"waits: {end}")
                 self.intake.put_back(run, str(end))
             elif end.quiet and run.task.scheduled:
@@ -59,8 +62,9 @@ class Outlet:
     def _record(self, run: Run, result: Result, seconds: float, quiet: int) -> Record:
         finished = run.started + timedelta(seconds=seconds)
         outcome = Outcome(
-            run.task, run.decision, result, self.worker, run.started, finished, run.claim.attempt, run.claim.nonce
-        )
+            run.task, run.decision, result, run.worker or self.worker, run.started, finished, run.claim.attempt,
+            run.claim.nonce,
+        )  # fmt: skip
         record = self.scribe.record(outcome, run.drop, quiet)
         run.folder.keep("result.md", next(iter(record.files.values())))
         run.folder.close(f"ended: {record.status}")
@@ -77,9 +81,9 @@ class Outlet:
 
     def deliver(self) -> None:
         """Put what is owed into the work tree. What no longer fits what a person wrote meanwhile runs again."""
-        self.overlay.clear()
         records = [record for key, record in self.journal.owed.items() if key not in self.journal.placed]
         misfits = self.publisher.deliver(records) if records else []
+        self.settled()
         self.journal.back(record.key for record in misfits)
         self.intake.claims.release(record.task for record in misfits)
         self.intake.more = self.intake.more or bool(misfits)

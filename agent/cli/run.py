@@ -28,12 +28,13 @@ COUNTED = ("done", "needs-review", "handed-off", "failed", "cancelled", "unknown
 @json_option
 @click.option("--once", is_flag=True, help="Do what lies in the inbox, then end.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go where.")
-@click.option("--workers", type=click.IntRange(1), default=1, help="Worker processes (this version: 1).")
+@click.option(
+    "--workers", type=click.IntRange(0, 64), default=1, show_default=True, help="Worker processes; 0: only sync."
+)
 @click.option("--no-push", is_flag=True, help="Never push. This version never does.")
 def run(vault: Path | None, as_json: bool, once: bool, dry_run: bool, workers: int, no_push: bool) -> int:
-    """Work: do what lies in the inbox, now and as it comes. Ctrl-C ends it after the step in hand."""
-    if workers > 1:
-        raise Usage("this version runs one worker per clone", fix="leave --workers away")
+    """Work: do what lies in the inbox, now and as it comes. Ctrl-C ends it after the tasks in hand; a second one at
+    once."""
     if as_json and not (once or dry_run):
         raise Usage(
             "a worker that goes on prints no data", fix="give --once or --dry-run with --json; gofer status --json"
@@ -43,10 +44,13 @@ def run(vault: Path | None, as_json: bool, once: bool, dry_run: bool, workers: i
         return _rehearse(root, as_json)
     stop = _stop_on_signals()
     if once:
-        return drain_and_tell(root, stop, as_json=as_json)
+        return drain_and_tell(root, stop, as_json=as_json, workers=None if workers == 1 else workers)
 
     click.echo(f"Working in {root}. Drop tasks into inbox/; end with Ctrl-C.")
-    worker.run(root, os.environ, stop.asked, bell=stop.bell, events=not os.environ.get("GOFER_NO_EVENTS"), on_tick=_say)
+    worker.run(
+        root, os.environ, stop.asked, bell=stop.bell, events=not os.environ.get("GOFER_NO_EVENTS"), on_tick=_say,
+        workers=workers,
+    )  # fmt: skip
     return 130 if stop.interrupted else 0
 
 
@@ -79,9 +83,9 @@ def _say(desk: Any, tick: Any) -> None:
         click.echo(f"{datetime.now(UTC):%H:%M:%S} {record.status:12} {record.subject}")
 
 
-def drain_and_tell(root: Path, stop: Stop, *, as_json: bool) -> int:
+def drain_and_tell(root: Path, stop: Stop, *, as_json: bool, workers: int | None = None) -> int:
     """Do what lies in the inbox and report what came of it, as text or JSON. Returns the exit code."""
-    data, away = drain(root, stop.asked, bell=stop.bell, show=not as_json)
+    data, away = drain(root, stop.asked, bell=stop.bell, show=not as_json, workers=workers)
     if as_json:
         print_json(data)
     else:
@@ -94,7 +98,13 @@ def drain_and_tell(root: Path, stop: Stop, *, as_json: bool) -> int:
 
 
 def drain(
-    root: Path, stop: Callable[[], bool], *, bell: Any = None, show: bool = False, model: Any = None
+    root: Path,
+    stop: Callable[[], bool],
+    *,
+    bell: Any = None,
+    show: bool = False,
+    model: Any = None,
+    workers: int | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """Drain the inbox. Returns the data of `run --once --json`, and whether to try again later: a model is
     absent, or results could not be committed."""
@@ -113,7 +123,7 @@ def drain(
             left = tick.running + tick.settling + tick.owed
             progress(f"{len(tasks)} ended, {left} under way" + (f": {tick.stuck}" if tick.stuck else ""))
 
-    worker.drain(root, os.environ, stop, bell=bell, on_tick=on_tick, model=model)
+    worker.drain(root, os.environ, stop, bell=bell, on_tick=on_tick, model=model, workers=workers)
     if show:
         progress("")
     tasks += waiting
