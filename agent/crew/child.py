@@ -15,6 +15,11 @@ from typing import Any
 
 from agent.crew.messages import pack, receive
 
+# What kills a whole process group when the desk is gone. The group cannot do that itself: Linux kills the worker
+# process with its parent, but not what that one has started; and Python that is stuck in C does nothing at all. It
+# sleeps on a pipe of which only the desk has the other end; a line in it says that there is nothing to kill any more.
+GUARD = ("/bin/sh", "-c", 'read -r line || kill -KILL "-$1"', "gofer-guard")
+
 LARGEST_LOG = 1 << 20  # bytes; what dying processes said before that is let go
 
 
@@ -42,6 +47,15 @@ class Child:
             )  # fmt: skip
         assert process.stdin
         assert process.stdout
+        try:
+            self._guard = subprocess.Popen(
+                [*GUARD, str(process.pid)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                cwd=start.folder, env={}, start_new_session=True, bufsize=0,
+            )  # fmt: skip
+        except OSError:
+            process.kill()
+            process.communicate()
+            raise
         self._process, self._in, self._out = process, process.stdin, io.BufferedReader(process.stdout, 1 << 16)  # type: ignore[type-var]
         # A child that is stuck reads nothing. The desk must not be stuck with it.
         os.set_blocking(self._in.fileno(), False)
@@ -83,6 +97,7 @@ class Child:
         """Kill it, and reap it; says how it had ended before, if it had."""
         self.kill()
         code = self._process.wait()
+        self._guard.communicate(b"\n")
         self._ears.join(1)
         self._in.close()
         if not self._ears.is_alive():  # else somebody who left the group still holds the pipe

@@ -12,7 +12,7 @@ from agent.crew.child import Child
 from agent.crew.messages import Cancel, Job
 from agent.runner import GRACE, Post, Run, WorkerState
 
-SHALLOW, DEEP = 2, 32  # runs sent ahead to a process that is slow, and to one that is quick
+SHALLOW, DEEP = 1, 32  # runs sent at a time to a process that is slow, and to one that is quick
 QUICK = 0.05  # seconds
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0  # seconds before a process that died is started again
 STARTING = 60.0  # seconds until it must be ready; it takes 0.3
@@ -20,8 +20,8 @@ STARTING = 60.0  # seconds until it must be ready; it takes 0.3
 
 @dataclass(slots=True)
 class Hand:
-    """Runs are sent ahead, so that the process never waits for the desk, and ended in the order of their sending. So
-    the first in `line` is the one that is being run, and nobody needs to say so."""
+    """A process that is quick is sent runs ahead, so that it never waits for the desk. They end in the order of their
+    sending: the first in `line` is the one that is being run, and nobody needs to say so."""
 
     name: str
     make: Callable[[], Child]
@@ -38,8 +38,10 @@ class Hand:
     # -- what goes out -----------------------------------------------------------------------------------------------
 
     def open(self, clock: float) -> bool:
-        """Whether one more run can be sent."""
-        return len(self.line) < self._depth and clock >= self._retry_at
+        """Whether one more run can be sent. None goes behind one that turns out to be slow: another worker may be
+        free first."""
+        slow = bool(self.line) and self.ready and clock - self._since > QUICK
+        return len(self.line) < self._depth and not slow and clock >= self._retry_at
 
     def start(self, clock: float) -> bool:
         """Have a process; False when there can be none now."""

@@ -1,8 +1,8 @@
 """The worker process: `python -m agent.crew.program PARENT`. It runs one task after the other and talks to its desk
 through standard input and output. It has no lock, no journal, no claim and no git: it can be killed at any time.
 
-It never outlives its desk. It ends when its input ends; when it is stuck, a thread sees that and kills its whole
-process group; and when it is stuck in a way that stops all threads, Linux kills it with its parent.
+It never outlives its desk. When its input ends it kills its own process group; when it is stuck in a way that stops
+all its threads, Linux kills it with its parent; and what it started is killed by the desk's guard (`child.py`).
 """
 
 from __future__ import annotations
