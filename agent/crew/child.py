@@ -105,10 +105,13 @@ class Child:
         return f"it was killed by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}"
 
     def _listen(self, heard: Callable[[Child, Any], None]) -> None:
-        with suppress(EOFError, OSError, ValueError):
+        try:
             while True:
                 heard(self, receive(self._out))
-        heard(self, None)
+        except (EOFError, OSError, ValueError):  # the end of its words, or of the pipe
+            pass
+        finally:
+            heard(self, None)
 
 
 def _log(path: Path) -> io.FileIO:

@@ -132,7 +132,7 @@ class ProcessLane:
             crashed, waited, how = hand.died(clock)
             self._waiting.extendleft(reversed(waited))
             if crashed:
-                why = Crashed(f"its process died in the middle of it: {how}", fix="gofer shows more in workers.log")
+                why = Crashed(f"its process died in the middle of it: {how}")
                 self._end(replace(crashed, worker=hand.name), (why, 0.0))
 
     def _enforce(self, given_up: Callable[[Run], Timed]) -> None:

@@ -260,7 +260,8 @@ def test_q21_a_signal_ends_the_worker_in_good_order(house: House, number: int, c
         eventually(lambda: house.report("a"))
         worker.signal(number)
         assert worker.process.wait(10) == code
-    assert house.board() == {} and not list((house.state / "claims").iterdir())
+    assert "pid" not in house.board() and not list((house.state / "claims").iterdir())
+    assert [row["state"] for row in house.data("status")["workers"]] == ["STOPPED"]
     assert house.git("status", "--porcelain") == ""
 
 

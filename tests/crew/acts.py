@@ -107,6 +107,10 @@ def run(context: Context, act: Act) -> Result:
     return Result(findings=(f"process {os.getpid()}",))
 
 
+TYPES = {
+    name: Handler(name, tier, Role.TASK, Act, run) for name, tier in (("test", Tier.TRIVIAL), ("logs", Tier.STANDARD))
+}
+
+
 def register() -> None:
-    for name, tier in (("test", Tier.TRIVIAL), ("logs", Tier.STANDARD)):
-        handlers.HANDLERS[name] = Handler(name, tier, Role.TASK, Act, run)  # type: ignore[index]
+    handlers.HANDLERS.update(TYPES)  # type: ignore[attr-defined]
