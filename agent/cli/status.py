@@ -40,18 +40,10 @@ def collect(root: Path) -> dict[str, Any]:
     survey = Survey(root, os.environ, datetime.now(UTC))
     items = survey.waiting()
     problems = survey.problems(items)
-    running = survey.board.get("running", [])
-    workers = []
-    if survey.working:
-        state = "CLAIMED" if running else "IDLE" if not any(i.state == "open" for i in items) else "READY"
-        workers.append({
-            "name": survey.board.get("worker", ""), "state": state, "local": True,
-            "task": running[0]["id"] if running else None, "pid": survey.board.get("pid"),
-        })  # fmt: skip
     stuck = str(survey.board.get("stuck", "")) if survey.working else ""
     return {
         "healthy": not problems,
-        "workers": workers,
+        "workers": survey.workers(),
         "queue": survey.queue(items),
         "sync": {
             "state": "paused" if stuck else "none",
@@ -70,8 +62,9 @@ def collect(root: Path) -> dict[str, Any]:
 def _show(root: Path, data: dict[str, Any]) -> None:
     click.echo(f"Vault    {root}")
     for worker in data["workers"]:
-        click.echo(f"Worker   {worker['name']}: {worker['state']}" + (f", {worker['task']}" if worker["task"] else ""))
-    if not data["workers"]:
+        task = f", {worker['task']}" if worker["task"] else ""
+        click.echo(f"Worker   {worker['name']}: {worker['state']} since {worker['since']}{task}")
+    if not any(worker["pid"] or worker["state"] != "STOPPED" for worker in data["workers"]):
         click.echo("Worker   none runs in this clone: gofer run")
     if data["watching"]:
         click.echo(f"Events   {data['watching']}")

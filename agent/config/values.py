@@ -118,6 +118,8 @@ class LocalSync(Sync):
 class Worker(Section):
     name: Name = ""
     offers: tuple[Name, ...] = ()
+    idle_seconds: Seconds = 60.0
+    stop_seconds: float = Field(10.0, ge=0, le=3600)
 
 
 class Ollama(Section):

@@ -55,7 +55,7 @@ class Context:
     ask: Callable[
         ..., Answer
     ]  # ask(prompt: str, *, schema=None, max_tokens=…) → Answer; prompts/<type>.md is the system part
-    facts: Callable[[], Mapping[str, Any]]  # what the worker knows of itself: queue, recent runs, models, disk, sync
+    facts: Callable[[], Mapping[str, Any]]  # what the worker knew of itself at the start, if the type `uses_facts`
     note: Callable[[str], None]  # one line into the run's log
     check: Callable[[], None]  # raises TimeUp when the run was cancelled or its time is up; call it in loops
     memory: Path  # a private folder of this type in the state folder, kept between runs (never in the vault)
@@ -79,6 +79,7 @@ class Handler:
     understand: Callable[[Task], Params] | None = None
     unmarked_waits: bool = False  # deletes, moves or sends: in an Obsidian vault it never starts from an unmarked note
     waits_when: Callable[[Task], bool] | None = None  # narrows `unmarked_waits` to some tasks of the type
+    uses_facts: bool = False  # its context's `facts` are gathered; for every other type they are empty
 
     def waits_unmarked(self, task: Task) -> bool:
         """Whether this task, in an Obsidian vault, must not start before its note is marked open."""
