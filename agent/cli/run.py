@@ -49,9 +49,9 @@ def run(vault: Path | None, as_json: bool, once: bool, dry_run: bool, workers: i
     if once:
         return drain_and_tell(root, stop, as_json=as_json, workers=None if workers == 1 else workers, push=not no_push)
 
-    if push and not choose(repository := Repository(root), load_settings(root, os.environ).sync.remote):
-        if is_source(repository):
-            click.echo("This is Gofer's own source: nothing is pushed. gofer init DIR makes a vault of your own.")
+    repository = Repository(root)
+    if not no_push and is_source(repository) and not choose(repository, load_settings(root, os.environ).sync.remote):
+        click.echo("This is Gofer's own source: nothing is pushed. gofer init DIR makes a vault of your own.")
     click.echo(f"Working in {root}. Drop tasks into inbox/; end with Ctrl-C.")
     worker.run(
         root, os.environ, stop.asked, bell=stop.bell, events=not os.environ.get("GOFER_NO_EVENTS"), on_tick=_say,
