@@ -17,7 +17,7 @@ LAYERS = (
     ("cli",),
     ("worker", "checkup"),
     ("road", "crew.program"),
-    ("desk", "survey"),
+    ("desk", "survey", "neighbours"),
     ("outlet", "border"),
     ("intake", "workbench"),
     ("bench", "exchange"),
