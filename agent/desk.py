@@ -32,6 +32,7 @@ from agent.models.base import Model
 from agent.outlet import Outlet
 from agent.publish import Published, Publisher
 from agent.records import Scribe
+from agent.repos import ListedRepos
 from agent.requests import Requests
 from agent.route.router import Router
 from agent.runner import Lane
@@ -88,7 +89,8 @@ class Desk:
         attempts = settings.tasks.max_attempts
         self.workbench = Workbench(
             state, overlay, self.asking, self.folders, settings.time_limit, attempts, self.facts,
-            Lane("code", 1, ring), Lane("model", 1, ring),
+            ListedRepos(settings.repos, root, self.repository.common_dir),
+            Lane("code", 1, ring), Lane("model", 1, ring), Lane("outside", 1, ring),
         )  # fmt: skip
         self.publisher = Publisher(
             self.repository, self.store, self.branch, self.files, self.journal, gate.scan, self.worker

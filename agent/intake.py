@@ -24,7 +24,7 @@ from agent.route.types import KNOWN_TYPES
 from agent.runner import Run
 from agent.vault.finished import Archive
 from agent.vault.task import read_task
-from agent.vault.values import Decision, Status, Task, Who
+from agent.vault.values import Decision, Status, Task
 
 BATCH = 256  # tasks admitted in one travel of the road
 RECHECK = 10.0  # seconds until a task that waits for something outside is looked at again
@@ -42,6 +42,7 @@ class Rest:
     reason: str
     until: float  # monotonic seconds
     outcomes: int  # how many outcomes there were when it was looked at
+    tried: bool = False  # it began, and the world was not ready
 
     @property
     def is_draft(self) -> bool:
@@ -181,7 +182,7 @@ class Intake:
         told = drop.key in self.journal.told
         return not_now(task, decision, situation, now, committed=drop.committed, told=told)
 
-    def wait(self, drop: Drop, task: Task, decision: Decision, reason: str) -> None:
+    def wait(self, drop: Drop, task: Task, decision: Decision, reason: str, *, tried: bool = False) -> None:
         """Let it rest. The attempt does not count; nothing is lost and nobody is told twice."""
         self.give_back(drop.key)
         until = time.monotonic() + RECHECK
@@ -189,7 +190,7 @@ class Intake:
             until = float("inf")
         elif task.not_before and reason.startswith("not before"):
             until = time.monotonic() + max(0.0, task.not_before.timestamp() - time.time())
-        self.resting[drop.path] = Rest(drop, task, decision, reason, until, self.outcomes)
+        self.resting[drop.path] = Rest(drop, task, decision, reason, until, self.outcomes, tried)
 
     def claim(self, drop: Drop, task: Task) -> Claim | None:
         """Take the task; None when another worker holds it."""
@@ -206,7 +207,7 @@ class Intake:
     def put_back(self, run: Run, reason: str) -> None:
         """A run that could not end now: its task waits again."""
         self.claims.release([run.task.id])
-        self.wait(run.drop, run.task, run.decision, reason)
+        self.wait(run.drop, run.task, run.decision, reason, tried=True)
 
     def hand_back(self, running: Sequence[Run]) -> None:
         """A travel of the road ended early: what it had begun and does not run is as if it had not begun."""
@@ -243,6 +244,6 @@ class Intake:
             "draft": drafts,
             "open": len(self.look.settling) + len(self.look.ready) - len(self.resting),
             "waiting": len(self.resting) - drafts - invalid,
-            "running": sum(run.decision.who is Who.LOCAL for run in self._running),
+            "running": len(self._running),
             "invalid": invalid,
         }

@@ -1,4 +1,4 @@
-"""Lanes: where tasks run. Code runs at once and in order; models take minutes and never hold code up.
+"""Lanes: where tasks run. Code runs at once and in order; models and other machines never hold it up.
 
 A run that outlives its limit is given up: its outcome is decided without it, its thread is replaced, and what it
 may still say is not heard. It can do no harm: a handler only proposes, the road acts.
@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -37,7 +38,7 @@ class Run:
     limit: float  # seconds of wall clock
     folder: RunFolder
     number: int = field(default_factory=lambda: next(_numbers))
-    deadline: float = 0.0  # on the monotonic clock
+    deadline: float = float("inf")  # on the monotonic clock; set when it begins
     cancelled: threading.Event = field(default_factory=threading.Event)
     spent: list[Usage] = field(default_factory=list)  # what its questions cost, whatever became of the answers
 
@@ -98,6 +99,14 @@ class Lane(Generic[T]):
             if number in self._open:  # else it was given up before
                 ended.append((self._close(number), result))
         return ended
+
+    def settle(self, seconds: float) -> None:
+        """Wait for the runs that were told to end, so long at most: what they started ends with them."""
+        ends = time.monotonic() + seconds
+        with suppress(queue.Empty):
+            while self._open and (left := ends - time.monotonic()) > 0:
+                number, _ = self._results.get(timeout=left)
+                self._open.pop(number, None)
 
     def close(self) -> None:
         for _ in range(self._threads):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from agent.files.overlay import OverlayFiles
 from agent.handlers import HANDLERS
 from agent.handlers.base import Context
 from agent.inbox import Drop
+from agent.repos import ListedRepos
 from agent.runner import Lane, Run
 from agent.runs import RunFolders
 from agent.vault.params import read_params
 from agent.vault.values import Decision, HandoffReason, Result, Status, Task, Tier, Who
 
+SETTLE = 3.0  # seconds for what runs outside to end with the worker
 HANDOFF_LIMIT = 60.0  # seconds, for a run that only writes a hand-off
 
 Ended = Result | TryLater
@@ -30,7 +32,7 @@ Timed = tuple[Ended, float]  # and how long it took, in seconds
 
 @dataclass(slots=True)
 class Workbench:
-    """One worker's workbench. Code has a lane of its own, so that no model ever holds it up."""
+    """One worker's workbench. Code has a lane of its own, so that no model and no other machine ever holds it up."""
 
     state: Path
     overlay: OverlayFiles
@@ -39,13 +41,15 @@ class Workbench:
     time_limit: Callable[[str, float], float]
     max_attempts: int
     facts: Callable[[], Mapping[str, Any]]
+    repos: ListedRepos
     code: Lane[Timed]
     local: Lane[Timed]
+    outside: Lane[Timed]
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs that have not ended."""
-        return (*self.code.runs, *self.local.runs)
+        return (*self.code.runs, *self.local.runs, *self.outside.runs)
 
     def away(self, model: str) -> str:
         """Why a task for this model cannot start now, "" when it can."""
@@ -55,15 +59,21 @@ class Workbench:
         self, drop: Drop, task: Task, decision: Decision, claim: Claim, now: datetime,
         work: Callable[[Workbench, Run], Ended], *, cancelled: bool = False,
     ) -> None:  # fmt: skip
-        """Send a task into its lane: code and hand-offs run at once, the local model's tasks beside them."""
+        """Send a task into its lane: code and hand-offs run at once, what waits for a model or for another machine
+        beside them."""
         handler = HANDLERS.get(decision.type)
         limit = task.timeout or self.time_limit(decision.type, handler.limit if handler else HANDOFF_LIMIT)
         folder = self.folders.open(task.id, task.raw, now)
-        run = Run(drop, task, decision, claim, now, limit, folder, deadline=time.monotonic() + limit)
+        run = Run(drop, task, decision, claim, now, limit, folder)
         if cancelled:
             run.cancelled.set()
         folder.note(f"attempt {claim.attempt}: {decision.reason}")
-        lane = self.local if decision.who is Who.LOCAL and task.problem is None and not cancelled else self.code
+        lane = self.code
+        if task.problem is None and not cancelled:
+            if decision.who is Who.LOCAL:
+                lane = self.local
+            elif decision.who is Who.CODE and handler and handler.outside:
+                lane = self.outside
         lane.start(run, lambda run: _timed(work, self, run))
 
     def perform(self, run: Run) -> Result:
@@ -97,14 +107,16 @@ class Workbench:
             check=run.check,
             memory=memory,
             run_dir=run.folder.path,
+            repo=self.repos.of(run.check),
         )
         result = handler.run(context, params)
         self.overlay.propose(result.changes)
         return result
 
     def collect(self) -> list[tuple[Run, Timed]]:
-        """What has ended: all code that was started, and the model's tasks that are finished by now."""
-        return self.code.collect(_given_up, wait=True) + self.local.collect(_given_up, wait=False)
+        """What has ended: all code that was started, and of the others what is finished by now."""
+        beside = [timed for lane in (self.local, self.outside) for timed in lane.collect(_given_up, wait=False)]
+        return self.code.collect(_given_up, wait=True) + beside
 
     def log_defect(self, run: Run, error: BaseException) -> None:
         """The whole traceback into the run's log."""
@@ -115,13 +127,15 @@ class Workbench:
         left = self.runs
         for run in left:
             run.cancelled.set()
-        for lane in (self.code, self.local):
+        for lane in (self.code, self.local, self.outside):
             lane.close()
+        self.outside.settle(SETTLE)
         return left
 
 
 def _timed(work: Callable[[Workbench, Run], Ended], bench: Workbench, run: Run) -> Timed:
     began = time.monotonic()
+    run = replace(run, deadline=began + run.limit)  # its time does not pass while it waits for its turn
     return work(bench, run), time.monotonic() - began
 
 

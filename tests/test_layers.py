@@ -21,7 +21,7 @@ LAYERS = (
     ("outlet",),
     ("intake", "workbench"),
     ("records",),
-    ("publish", "asking", "admission", "facts", "identity", "tray", "newvault"),
+    ("publish", "asking", "repos", "admission", "facts", "identity", "tray", "newvault"),
     ("runner",),
     ("inbox", "board", "requests", "claims", "runs", "journal", "watch", "patience"),
     ("route",),

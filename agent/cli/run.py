@@ -96,8 +96,8 @@ def drain_and_tell(root: Path, stop: Stop, *, as_json: bool) -> int:
 def drain(
     root: Path, stop: Callable[[], bool], *, bell: Any = None, show: bool = False, model: Any = None
 ) -> tuple[dict[str, Any], bool]:
-    """Drain the inbox. Returns the data of `run --once --json`, and whether to try again later: a model is
-    absent, or results could not be committed."""
+    """Drain the inbox. Returns the data of `run --once --json`, and whether to try again later: a model or
+    a remote is absent, or results could not be committed."""
     tasks: list[dict[str, Any]] = []
     waiting: list[dict[str, Any]] = []
     away, owed, stuck = False, 0, ""
@@ -108,7 +108,7 @@ def drain(
         tasks.extend(ran(record) for record in tick.published)
         rests = desk.intake.waiting()
         waiting[:] = [rest.as_data() for rest in rests]
-        away = bool(tick.stuck) or any(rest.decision.who is Who.LOCAL for rest in rests)
+        away = bool(tick.stuck) or any(rest.tried or rest.decision.who is Who.LOCAL for rest in rests)
         if show:
             left = tick.running + tick.settling + tick.owed
             progress(f"{len(tasks)} ended, {left} under way" + (f": {tick.stuck}" if tick.stuck else ""))
