@@ -11,6 +11,7 @@ from agent.errors import Doubt, Refused, TaskOver
 from agent.files.overlay import OverlayFiles
 from agent.handlers import HANDLERS
 from agent.handlers.base import Context
+from agent.repos import ListedRepos
 from agent.runner import Run
 from agent.vault.params import read_params
 from agent.vault.values import HandoffReason, Result, Status, Tier, Who
@@ -24,6 +25,7 @@ class Bench:
     overlay: OverlayFiles
     asking: Asking
     max_attempts: int
+    repos: ListedRepos
 
     def perform(self, run: Run) -> Result:
         """What a task is: its handler, with the little of the world that it may see. Raises what it raises."""
@@ -56,6 +58,7 @@ class Bench:
             check=run.check,
             memory=memory,
             run_dir=run.folder.path,
+            repo=self.repos.of(run.check),
         )
         result = handler.run(context, params)
         self.overlay.propose(result.changes, run.number)

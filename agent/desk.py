@@ -45,6 +45,7 @@ from agent.publish import GROUP, Published, Publisher
 from agent.quarantine import Quarantine
 from agent.records import Scribe
 from agent.remotes import address, choose
+from agent.repos import ListedRepos
 from agent.requests import Requests
 from agent.route.router import Router
 from agent.runs import RunFolders
@@ -109,9 +110,10 @@ class Desk:
         self.asking = Asking(root, settings, model)
         scribe = Scribe(root, gate, settings, self.worker)
         attempts = settings.tasks.max_attempts
+        repos = ListedRepos(settings.repos, root, self.repository.common_dir)
         self.workbench = Workbench(
-            Bench(state, overlay, self.asking, attempts), self.folders, settings.time_limit, self.facts,
-            *lanes(workers, root, state, settings, env, ring),
+            Bench(state, overlay, self.asking, attempts, repos), self.folders, settings.time_limit, self.facts,
+            *lanes(workers, root, self.repository.common_dir, state, settings, env, ring),
         )  # fmt: skip
         self.publisher = Publisher(
             self.repository, self.store, self.branch, self.files, self.journal, gate.scan, self.worker
@@ -324,7 +326,7 @@ class Desk:
         )
 
     def _rows(self, *, stopped: bool) -> list[dict[str, Any]]:
-        posts = (self.workbench.local.posts, self.workbench.code.posts)
+        posts = [lane.posts for lane in self.workbench.lanes]
         return self.roster.rows(posts, utc_now(), stopped=stopped)
 
     def facts(self) -> Mapping[str, Any]:

@@ -46,6 +46,7 @@ class Rest:
     reason: str
     until: float  # monotonic seconds
     outcomes: int  # how many outcomes there were when it was looked at
+    tried: bool = False  # it began, and the world was not ready
 
     @property
     def is_draft(self) -> bool:
@@ -203,7 +204,7 @@ class Intake:
         sight = self._sights[drop.path] = self.exchange.sight(drop.path, drop.raw or b"")
         return sight.wait or (ELSEWHERE if sight.shared and self.exchange.claims.taken(task.id) else "")
 
-    def wait(self, drop: Drop, task: Task, decision: Decision, reason: str) -> None:
+    def wait(self, drop: Drop, task: Task, decision: Decision, reason: str, *, tried: bool = False) -> None:
         """Let it rest. The attempt does not count; nothing is lost and nobody is told twice."""
         self.give_back(drop.key)
         until = time.monotonic() + (0.0 if reason == TURN else 1.0 if self.exchange else RECHECK)
@@ -211,7 +212,7 @@ class Intake:
             until = float("inf")
         elif task.not_before and reason.startswith("not before"):
             until = time.monotonic() + max(0.0, task.not_before.timestamp() - time.time())
-        self.resting[drop.path] = Rest(drop, task, decision, reason, until, self.outcomes)
+        self.resting[drop.path] = Rest(drop, task, decision, reason, until, self.outcomes, tried)
 
     def want(self, drop: Drop, task: Task, decision: Decision) -> None:
         """This one may start, as soon as it is claimed."""
@@ -277,7 +278,7 @@ class Intake:
     def put_back(self, run: Run, reason: str) -> None:
         """A run that could not end now: its task waits again."""
         self.release([run.task.id])
-        self.wait(run.drop, run.task, run.decision, reason)
+        self.wait(run.drop, run.task, run.decision, reason, tried=True)
 
     def crashed(self, run: Run) -> None:
         """The process of a run died in it: its task is looked at anew, and the attempt stays counted."""

@@ -1,4 +1,4 @@
-"""Lanes: where tasks run. Code runs at once and in order; models take minutes and never hold code up.
+"""Lanes: where tasks run. Code runs at once and in order; models and other machines never hold it up.
 
 A lane of threads is here; `agent.crew` has one of processes with the same contract. A run that outlives its limit is
 given up: its outcome is decided without it, its thread is replaced, and what it may still say is not heard. It can do
@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -46,7 +47,7 @@ class Run:
     facts: Mapping[str, Any] = field(default_factory=dict)  # what the worker knows of itself, for types that ask
     worker: str = ""  # who ran it; "" is the worker whose desk this is
     number: int = field(default_factory=lambda: next(_numbers))
-    deadline: float = 0.0  # on the monotonic clock
+    deadline: float = float("inf")  # on the monotonic clock; set when it begins
     cancelled: threading.Event = field(default_factory=threading.Event)
     spent: list[Usage] = field(default_factory=list)  # what its questions cost, whatever became of the answers
 
@@ -200,6 +201,11 @@ class Lane:
             run.cancelled.set()
         for _ in range(self._threads):
             self._jobs.put(None)
+        ends = time.monotonic() + GRACE  # what they started ends with them
+        with suppress(queue.Empty):
+            while self._open and (left := ends - time.monotonic()) > 0:
+                number, _ = self._results.get(timeout=left)
+                self._open.pop(number, None)
 
     def _revive(self) -> None:
         self._threads += 1

@@ -22,7 +22,7 @@ HANDOFF_LIMIT = 60.0  # seconds, for a run that only writes a hand-off
 
 @dataclass(slots=True)
 class Workbench:
-    """One desk's workbench. Code has a lane of its own, so that no model ever holds it up."""
+    """One desk's workbench. Code has a lane of its own, so that no model and no other machine ever holds it up."""
 
     bench: Bench
     folders: RunFolders
@@ -30,18 +30,23 @@ class Workbench:
     facts: Callable[[], Mapping[str, Any]]
     code: AnyLane
     local: AnyLane
+    outside: AnyLane
     _curious: list[tuple[Run, Callable[[Run], Timed]]] = field(default_factory=list)
     _unsettled: set[int] = field(default_factory=set)
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs that have not ended."""
-        return (*self.code.runs, *self.local.runs, *(run for run, _ in self._curious))
+        return (*(run for lane in self.lanes for run in lane.runs), *(run for run, _ in self._curious))
+
+    @property
+    def lanes(self) -> tuple[AnyLane, ...]:
+        return self.code, self.local, self.outside
 
     @property
     def wake_times(self) -> Sequence[float]:
         """When a lane must be looked at although nothing rings, in monotonic seconds."""
-        return (*self.code.wake_times, *self.local.wake_times)
+        return [at for lane in self.lanes for at in lane.wake_times]
 
     def away(self, model: str) -> str:
         """Why a task for this model cannot start now, "" when it can."""
@@ -51,24 +56,31 @@ class Workbench:
         self, drop: Drop, task: Task, decision: Decision, claim: Claim, now: datetime,
         work: Callable[[Bench, Run], Ended], *, cancelled: bool = False,
     ) -> None:  # fmt: skip
-        """Send a task into its lane: code and hand-offs run at once, the local model's tasks beside them."""
+        """Send a task into its lane: code and hand-offs run at once, what waits for a model or for another machine
+        beside them."""
         handler = HANDLERS.get(decision.type)
         limit = task.timeout or self.time_limit(decision.type, handler.limit if handler else HANDOFF_LIMIT)
         folder = self.folders.open(task.id, task.raw, now)
-        run = Run(drop, task, decision, claim, now, limit, folder, deadline=time.monotonic() + limit)
+        run = Run(drop, task, decision, claim, now, limit, folder)
         if cancelled:
             run.cancelled.set()
         folder.note(f"attempt {claim.attempt}: {decision.reason}")
         if handler and handler.uses_facts:
             self._curious.append((run, lambda run: _timed(work, self.bench, run)))
             return
-        lane = self.local if decision.who is Who.LOCAL and task.problem is None and not cancelled else self.code
+        lane = self.code
+        if task.problem is None and not cancelled:
+            if decision.who is Who.LOCAL:
+                lane = self.local
+            elif decision.who is Who.CODE and handler and handler.outside:
+                lane = self.outside
         lane.start(run, lambda run: _timed(work, self.bench, run))
 
     def collect(self) -> list[tuple[Run, Timed]]:
         """What has ended: code within a second of its start, and what took longer when it is finished."""
         self._tell_the_curious()
-        ended = self.code.collect(_given_up, wait=True) + self.local.collect(_given_up, wait=False)
+        beside = [timed for lane in (self.local, self.outside) for timed in lane.collect(_given_up, wait=False)]
+        ended = self.code.collect(_given_up, wait=True) + beside
         self._unsettled.update(run.number for run, _ in ended)
         return ended
 
@@ -85,7 +97,7 @@ class Workbench:
         runs proposed is still on its way."""
         if settled := self._unsettled - set(but_not):
             self.bench.overlay.settle(settled)
-            for lane in (self.code, self.local):
+            for lane in self.lanes:
                 lane.settle(settled)
             self._unsettled -= settled
 
@@ -97,24 +109,25 @@ class Workbench:
         """Take back what has not begun, to be handed back."""
         curious = [run for run, _ in self._curious]
         self._curious.clear()
-        return curious + self.code.withdraw() + self.local.withdraw()
+        return curious + [run for lane in self.lanes for run in lane.withdraw()]
 
     def kill(self) -> None:
         """End all that runs, at once and with everything it started. The next `collect` returns it as waiting, so that
         it is handed back: the attempt does not count, the claim is free."""
-        for lane in (self.code, self.local):
+        for lane in self.lanes:
             lane.kill()
 
     def close(self) -> tuple[Run, ...]:
         """Stop everything; returns the runs that had not ended, to be handed back."""
         left = self.runs
-        for lane in (self.code, self.local):
+        for lane in self.lanes:
             lane.close()
         return left
 
 
 def _timed(work: Callable[[Bench, Run], Ended], bench: Bench, run: Run) -> Timed:
     began = time.monotonic()
+    run = but(run, deadline=began + run.limit)  # its time does not pass while it waits for its turn
     return work(bench, run), time.monotonic() - began
 
 

@@ -23,7 +23,7 @@ LAYERS = (
     ("bench", "exchange"),
     ("drafting", "quarantine"),
     ("records",),
-    ("publish", "asking", "admission", "identity", "tray", "newvault", "stopping", "crew"),
+    ("publish", "asking", "repos", "admission", "identity", "tray", "newvault", "stopping", "crew"),
     ("runner", "facts", "remotes"),
     ("sync", "presence"),
     ("inbox", "board", "requests", "claims", "runs", "journal", "watch", "patience", "budget"),

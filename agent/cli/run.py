@@ -113,8 +113,8 @@ def drain(
     workers: int | None = None,
     push: bool = True,
 ) -> tuple[dict[str, Any], bool]:
-    """Drain the inbox. Returns the data of `run --once --json`, and whether to try again later: a model is
-    absent, or results could not be committed."""
+    """Drain the inbox. Returns the data of `run --once --json`, and whether to try again later: a model or
+    a remote is absent, or results could not be committed."""
     tasks: list[dict[str, Any]] = []
     waiting: list[dict[str, Any]] = []
     away, owed, stuck = False, 0, ""
@@ -126,7 +126,7 @@ def drain(
         rests = desk.intake.waiting()
         waiting[:] = [rest.as_data() for rest in rests]
         remote_away = desk.exchange is not None and desk.exchange.sync.away
-        away = bool(tick.stuck) or remote_away or any(rest.decision.who is Who.LOCAL for rest in rests)
+        away = bool(tick.stuck) or remote_away or any(rest.tried or rest.decision.who is Who.LOCAL for rest in rests)
         if show:
             left = tick.running + tick.settling + tick.owed
             progress(f"{len(tasks)} ended, {left} under way" + (f": {tick.stuck}" if tick.stuck else ""))

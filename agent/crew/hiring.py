@@ -19,17 +19,24 @@ def names(worker: str, count: int) -> tuple[str, ...]:
 
 
 def lanes(
-    workers: int | None, root: Path, state: Path, settings: Settings, env: Mapping[str, str], ring: Callable[[], None]
-) -> tuple[AnyLane, AnyLane]:
-    """The lane for code and the one for the local model's tasks: so many processes each, or a thread each when it is
-    None, and when there is nothing to run."""
+    workers: int | None, root: Path, common_dir: Path, state: Path, settings: Settings, env: Mapping[str, str],
+    ring: Callable[[], None],
+) -> tuple[AnyLane, AnyLane, AnyLane]:  # fmt: skip
+    """The lanes for code, for the local model's tasks, and for what waits for other machines: so many processes each,
+    or a thread each when it is None, and when there is nothing to run."""
     if not workers:
-        return Lane("code", 1, ring), Lane("model", 1, ring)
+        return Lane("code", 1, ring), Lane("model", 1, ring), Lane("outside", 1, ring)
+    hello = pack(Hello(root, common_dir, state, settings))
     start = Start(
-        ProcessLane.command, _environment(env), state, state / "workers.log", pack(Hello(root, state, settings))
+        ProcessLane.command,
+        _environment(env),
+        state,
+        state / "workers.log",
+        hello,
     )
     hired, idle = names(settings.worker.name, workers), settings.worker.idle_seconds
-    return ProcessLane(hired, start, idle, ring), ProcessLane(hired, start, idle, ring)
+    code, local, outside = (ProcessLane(hired, start, idle, ring) for _ in range(3))
+    return code, local, outside
 
 
 def _environment(env: Mapping[str, str]) -> dict[str, str]:

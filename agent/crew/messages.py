@@ -30,6 +30,7 @@ class Hello:
     always mean the same."""
 
     root: Path
+    common_dir: Path  # of its git
     state: Path
     settings: Settings
 

@@ -26,6 +26,7 @@ from agent.files import VaultFiles
 from agent.files.overlay import OverlayFiles
 from agent.gate import OutputGate
 from agent.inbox import Drop
+from agent.repos import ListedRepos
 from agent.runner import Run
 from agent.runs import RunFolder
 
@@ -46,8 +47,9 @@ def main() -> None:
         return
     settings = hello.settings
     bench = Bench(
-        hello.state, OverlayFiles(VaultFiles(hello.root)), Asking(hello.root, settings), settings.tasks.max_attempts
-    )
+        hello.state, OverlayFiles(VaultFiles(hello.root)), Asking(hello.root, settings), settings.tasks.max_attempts,
+        ListedRepos(settings.repos, hello.root, hello.common_dir),
+    )  # fmt: skip
     gate = OutputGate(secrets=settings.secret_values)
     jobs, flags = Jobs(), Flags()
     threading.Thread(target=_listen, args=(heard, jobs, flags), name="gofer-ears", daemon=True).start()
