@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from dataclasses import replace as but
 from datetime import datetime
 from typing import Any
 
@@ -30,13 +29,13 @@ class Workbench:
     facts: Callable[[], Mapping[str, Any]]
     code: AnyLane
     local: AnyLane
-    _curious: list[tuple[Run, Callable[[Run], Timed]]] = field(default_factory=list)
+    _known: Mapping[str, Any] = field(default_factory=dict)  # the facts, gathered at most once in one travel
     _unsettled: set[int] = field(default_factory=set)
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs that have not ended."""
-        return (*self.code.runs, *self.local.runs, *(run for run, _ in self._curious))
+        return (*self.code.runs, *self.local.runs)
 
     @property
     def wake_times(self) -> Sequence[float]:
@@ -55,30 +54,22 @@ class Workbench:
         handler = HANDLERS.get(decision.type)
         limit = task.timeout or self.time_limit(decision.type, handler.limit if handler else HANDOFF_LIMIT)
         folder = self.folders.open(task.id, task.raw, now)
-        run = Run(drop, task, decision, claim, now, limit, folder, deadline=time.monotonic() + limit)
+        if handler and handler.uses_facts:
+            self._known = self._known or self.facts()
+        facts = self._known if handler and handler.uses_facts else {}
+        run = Run(drop, task, decision, claim, now, limit, folder, facts, deadline=time.monotonic() + limit)
         if cancelled:
             run.cancelled.set()
         folder.note(f"attempt {claim.attempt}: {decision.reason}")
-        if handler and handler.uses_facts:
-            self._curious.append((run, lambda run: _timed(work, self.bench, run)))
-            return
         lane = self.local if decision.who is Who.LOCAL and task.problem is None and not cancelled else self.code
         lane.start(run, lambda run: _timed(work, self.bench, run))
 
     def collect(self) -> list[tuple[Run, Timed]]:
         """What has ended: code within a second of its start, and what took longer when it is finished."""
-        self._tell_the_curious()
+        self._known = {}
         ended = self.code.collect(_given_up, wait=True) + self.local.collect(_given_up, wait=False)
         self._unsettled.update(run.number for run, _ in ended)
         return ended
-
-    def _tell_the_curious(self) -> None:
-        """What is told of the worker itself is gathered once, when all that starts together has started."""
-        if self._curious:
-            facts = self.facts()
-            for run, work in self._curious:
-                self.code.start(but(run, facts=facts), work)
-            self._curious.clear()
 
     def settled(self) -> None:
         """What was collected is in the vault, or waits again: runs to come see the files as they lie there."""
@@ -94,9 +85,7 @@ class Workbench:
 
     def withdraw(self) -> list[Run]:
         """Take back what has not begun, to be handed back."""
-        curious = [run for run, _ in self._curious]
-        self._curious.clear()
-        return curious + self.code.withdraw() + self.local.withdraw()
+        return self.code.withdraw() + self.local.withdraw()
 
     def kill(self) -> None:
         """End all that runs, at once and with everything it started. The next `collect` returns it as waiting, so that
