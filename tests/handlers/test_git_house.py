@@ -92,7 +92,7 @@ def test_a_worker_that_is_told_to_end_takes_its_git_along_and_the_task_is_kept(h
     house.drop("slow.md", "---\nstatus: open\n---\nFetch the website repo\n")
     with house.worker():
         eventually(begun.exists, what="the fetch has begun")
-    assert processes_of(place.site) == []
+    eventually(lambda: not processes_of(place.site), what="git and ssh are gone")
     assert house.inbox() == ["slow.md"] and house.reports() == {}
 
 
