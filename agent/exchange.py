@@ -80,8 +80,8 @@ class Exchange:
 
     @property
     def tips(self) -> str | None:
-        """The remote's branch as it was last seen."""
-        return self.sync.last_known
+        """The remote's branch as it was last seen, by us or by the person's own git."""
+        return self.sync.last_known or (self.repository.info(self.sync.tracking_ref) or (None,))[0]
 
     def counted(self, old: str | None, new: str | None) -> int:
         """How many commits lead from one tip to another."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from agent import clock
 from agent.errors import CredentialsRefused, GoferError, TryLater
 from agent.git.network import Network
 
@@ -29,7 +30,7 @@ class Lookout:
     """Looks at one remote. Only the look itself runs in another thread."""
 
     def __init__(
-        self, network: Network, every: float, ring: Callable[[], None], wall: Callable[[], float] = time.time
+        self, network: Network, every: float, ring: Callable[[], None], wall: Callable[[], float] = clock.wall
     ) -> None:
         self.network, self.every, self._ring, self._wall = network, every, ring, wall
         self.known = False  # whether the remote was reached since the start

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from agent import clock
 from agent.budget import Budget
 from agent.errors import CredentialsRefused, GoferError, RemoteAway
 from agent.git.branch import Branch
@@ -63,7 +64,7 @@ class Sync:
     def __init__(
         self, repository: Repository, store: Store, branch: Branch, history: History, state: Path, remote: str,
         *, person: str, poll: float, rate: float | None, ring: Callable[[], None], young: float = YOUNG,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float] = clock.wall,
     ) -> None:  # fmt: skip
         self.repository, self.store, self.branch, self.history = repository, store, branch, history
         self.network, inbound = (Network(repository, state / name, remote) for name in ("net.git", "fetch.git"))

@@ -12,11 +12,11 @@ import click
 from agent import stopping
 from agent.cli.screen import find_vault, json_option, print_json, vault_option
 from agent.cli.sync import exchange
+from agent.clock import utc_now
 from agent.config import state_dir
 from agent.survey import Survey
 from agent.text import utc
 from agent.watch import Bell
-from agent.worker import utc_now
 
 PATIENCE = 10.0  # seconds until what runs is killed, with --now
 

@@ -11,11 +11,11 @@ import click
 
 from agent import worker
 from agent.cli.screen import find_vault, json_option, print_json, vault_option
+from agent.clock import utc_now
 from agent.errors import Busy
 from agent.requests import Requests
 from agent.survey import Survey
 from agent.watch import Bell
-from agent.worker import utc_now
 
 PATIENCE = 60.0  # seconds that a worker which runs here is given for it
 SYNC = "sync"

@@ -26,14 +26,15 @@ def delaying(seconds: float, *, refs: str = "*") -> Hook:
     return Hook("10-delay", _script(refs, f"sleep {seconds:g}; break"))
 
 
-def refusing(message: str, *, refs: str = "*", word: str = "", times: int = 0) -> Hook:
+def refusing(message: str, *, refs: str = "*", word: str = "", times: int = 0, creating: bool = False) -> Hook:
     """Refuse a push that touches a ref that matches the shell pattern, with the message.
 
     `word`: only when what the push would add to such a ref holds it (a deletion never does), as a secret scanner does.
-    `times`: only so many times, then never again (0: always).
+    `times`: only so many times, then never again (0: always). `creating`: only when such a ref is not there yet.
     """
     told = f"printf '%s\\n' {shlex.quote(message)} >&2; exit 1"
     once = f'[ "$(cat "$0.count" 2>/dev/null | wc -l)" -lt {times} ] || continue; echo >>"$0.count"; ' if times else ""
+    once = (f'[ "$old" = {_ZERO} ] || continue; ' if creating else "") + once
     if not word:
         return Hook("20-refuse", _script(refs, once + told))
     found = f'git log -p --format=%B "$new" --not --all | grep -qF -- {shlex.quote(word)} && {{ {once}{told}; }}'

@@ -103,10 +103,10 @@ class Clone(Vault):
         return records
 
     @contextmanager
-    def desk(self, *, push: bool = True, works: bool = True) -> Iterator[Driven]:
+    def desk(self, *, push: bool = True, workers: int | None = None) -> Iterator[Driven]:
         """A worker of this clone whose travels the test makes."""
         bell = threading.Event()
-        opened = Desk(self.root, self.env, ring=bell.set, push=push, works=works)
+        opened = Desk(self.root, self.env, ring=bell.set, push=push, workers=workers)
         try:
             yield Driven(opened, bell)
         finally:
