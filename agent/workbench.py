@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,26 +29,18 @@ class Workbench:
     facts: Callable[[], Mapping[str, Any]]
     code: AnyLane
     local: AnyLane
-<<<<<<< HEAD
     outside: AnyLane
-    _curious: list[tuple[Run, Callable[[Run], Timed]]] = field(default_factory=list)
-=======
     _known: Mapping[str, Any] = field(default_factory=dict)  # the facts, gathered at most once in one travel
->>>>>>> crew
     _unsettled: set[int] = field(default_factory=set)
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs that have not ended."""
-<<<<<<< HEAD
-        return (*(run for lane in self.lanes for run in lane.runs), *(run for run, _ in self._curious))
+        return tuple(run for lane in self.lanes for run in lane.runs)
 
     @property
     def lanes(self) -> tuple[AnyLane, ...]:
         return self.code, self.local, self.outside
-=======
-        return (*self.code.runs, *self.local.runs)
->>>>>>> crew
 
     @property
     def wake_times(self) -> Sequence[float]:
@@ -68,21 +60,6 @@ class Workbench:
         handler = HANDLERS.get(decision.type)
         limit = task.timeout or self.time_limit(decision.type, handler.limit if handler else HANDOFF_LIMIT)
         folder = self.folders.open(task.id, task.raw, now)
-<<<<<<< HEAD
-        run = Run(drop, task, decision, claim, now, limit, folder)
-        if cancelled:
-            run.cancelled.set()
-        folder.note(f"attempt {claim.attempt}: {decision.reason}")
-        if handler and handler.uses_facts:
-            self._curious.append((run, lambda run: _timed(work, self.bench, run)))
-            return
-        lane = self.code
-        if task.problem is None and not cancelled:
-            if decision.who is Who.LOCAL:
-                lane = self.local
-            elif decision.who is Who.CODE and handler and handler.outside:
-                lane = self.outside
-=======
         if handler and handler.uses_facts:
             self._known = self._known or self.facts()
         facts = self._known if handler and handler.uses_facts else {}
@@ -90,26 +67,21 @@ class Workbench:
         if cancelled:
             run.cancelled.set()
         folder.note(f"attempt {claim.attempt}: {decision.reason}")
-        lane = self.local if decision.who is Who.LOCAL and task.problem is None and not cancelled else self.code
->>>>>>> crew
+        lane = self.code
+        if task.problem is None and not cancelled:
+            if decision.who is Who.LOCAL:
+                lane = self.local
+            elif decision.who is Who.CODE and handler and handler.outside:
+                lane = self.outside
         lane.start(run, lambda run: _timed(work, self.bench, run))
 
     def collect(self) -> list[tuple[Run, Timed]]:
         """What has ended: code within a second of its start, and what took longer when it is finished."""
-<<<<<<< HEAD
-        self._tell_the_curious()
+        self._known = {}
         beside = [timed for lane in (self.local, self.outside) for timed in lane.collect(_given_up, wait=False)]
         ended = self.code.collect(_given_up, wait=True) + beside
         self._unsettled.update(run.number for run, _ in ended)
         return ended
-
-    def _tell_the_curious(self) -> None:
-        """What is told of the worker itself is gathered once, when all that starts together has started."""
-        if self._curious:
-            facts = self.facts()
-            for run, work in self._curious:
-                self.code.start(but(run, facts=facts), work)
-            self._curious.clear()
 
     def settled(self, but_not: Collection[int] = ()) -> None:
         """What was collected is in the vault, or waits again: runs to come see the files as they lie there. What some
@@ -119,20 +91,6 @@ class Workbench:
             for lane in self.lanes:
                 lane.settle(settled)
             self._unsettled -= settled
-=======
-        self._known = {}
-        ended = self.code.collect(_given_up, wait=True) + self.local.collect(_given_up, wait=False)
-        self._unsettled.update(run.number for run, _ in ended)
-        return ended
-
-    def settled(self) -> None:
-        """What was collected is in the vault, or waits again: runs to come see the files as they lie there."""
-        if self._unsettled:
-            self.bench.overlay.settle(self._unsettled)
-            for lane in (self.code, self.local):
-                lane.settle(self._unsettled)
-            self._unsettled = set()
->>>>>>> crew
 
     def prepare(self) -> None:
         """A task is about to come."""
@@ -140,13 +98,7 @@ class Workbench:
 
     def withdraw(self) -> list[Run]:
         """Take back what has not begun, to be handed back."""
-<<<<<<< HEAD
-        curious = [run for run, _ in self._curious]
-        self._curious.clear()
-        return curious + [run for lane in self.lanes for run in lane.withdraw()]
-=======
-        return self.code.withdraw() + self.local.withdraw()
->>>>>>> crew
+        return [run for lane in self.lanes for run in lane.withdraw()]
 
     def kill(self) -> None:
         """End all that runs, at once and with everything it started. The next `collect` returns it as waiting, so that
@@ -164,7 +116,7 @@ class Workbench:
 
 def _timed(work: Callable[[Bench, Run], Ended], bench: Bench, run: Run) -> Timed:
     began = time.monotonic()
-    run = but(run, deadline=began + run.limit)  # its time does not pass while it waits for its turn
+    run = replace(run, deadline=began + run.limit)  # its time does not pass while it waits for its turn
     return work(bench, run), time.monotonic() - began
 
 
