@@ -181,11 +181,10 @@ def rewind(world: World) -> None:
         world.book.rewound(now, old)
         world.note(f"the branch on the remote is moved back from {now[:12]} to {old[:12]}")
         world.pause(4, 7)
-        there = world.bare.refs()[MAIN]
-        if there != old:
+        if (there := world.bare.refs()[MAIN]) == old:
+            world.bare.git("update-ref", MAIN, now, old)
+        else:  # what they have pushed stays: taking it away again would be one more fault
             world.book.violated(f"G19: {there[:12]} was pushed over a branch that was moved back to {old[:12]}")
-        world.bare.git("update-ref", MAIN, now)
-        world.book.rewound(there, now)
     world.person.go_on()
 
 
@@ -212,7 +211,7 @@ def chosen(world: World) -> Iterator[tuple[str, Fault]]:
 
 
 def heal(world: World) -> None:
-    """Good weather, sound clocks' sake left alone, every worker awake and alive, nobody stopped."""
+    """Good weather, every worker awake and alive, nobody stopped. A clock that is wrong stays wrong."""
     if world.remote.http:
         world.remote.http.fault = 0
     for machine in world.machines:
