@@ -10,11 +10,11 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from tests.nemesis.commits import log
 from tests.nemesis.expect import claim_ref
 from tests.nemesis.machine import Machine
 from tests.nemesis.world import World
-from tests.remotes import Hook, delaying, refusing, taking_over
-from tests.remotes.ledger import CLAIMS
+from tests.remotes import Hook, Proxy, delaying, refusing, taking_over
 
 MAIN = "refs/heads/main"
 Fault = Callable[[World], None]
@@ -120,7 +120,8 @@ def take_over(world: World) -> None:
 
 def stale_claim_lock(world: World) -> None:
     """A lock lies on the claim refs of tasks that are still to be done, and then goes away."""
-    waiting = [task.id for task in world.book.asked if f"{claim_ref(task.id)}" not in world.bare.refs(CLAIMS[0])]
+    ended = {outcome.task for commit in log(world.bare.path, MAIN) for outcome in commit.outcomes}
+    waiting = [task.id for task in world.book.asked if task.ends and task.id not in ended]
     chosen = world.rng.sample(waiting, min(3, len(waiting)))
     _locked(world, [claim_ref(task) for task in chosen])
 
@@ -247,7 +248,7 @@ def _hooked(world: World, hook: Hook, what: str) -> None:
         world.pause(2, 5)
 
 
-def _networked(world: World):  # type: ignore[no-untyped-def]
+def _networked(world: World) -> tuple[Machine, Proxy]:
     machine = world.machine()
     assert machine.proxy
     return machine, machine.proxy
