@@ -81,6 +81,7 @@ def _check_outcomes(
         if not moved or moved.new == ZERO:
             continue
         for commit in _arrived(repository, moved.old, moved.new, everything):
+            del everything[commit.oid]  # what a force-push took away and put back has arrived once
             for outcome in commit.outcomes:
                 if outcome.status == "invalid":
                     continue
