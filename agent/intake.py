@@ -12,7 +12,7 @@ from pathlib import Path
 from agent.admission import Situation, is_draft, not_now, with_parameters
 from agent.claims import Claim, LocalClaims, Wanted, share
 from agent.errors import CredentialsRefused, TryLater
-from agent.exchange import Exchange, Sight
+from agent.exchange import Exchange
 from agent.facts import outcome_of
 from agent.handlers import HANDLERS
 from agent.identity import identify
@@ -23,6 +23,7 @@ from agent.records import Scribe
 from agent.requests import Requests
 from agent.route.types import KNOWN_TYPES
 from agent.runner import Run
+from agent.sights import Sight
 from agent.vault.finished import Archive
 from agent.vault.task import read_task
 from agent.vault.values import Decision, Status, Task
@@ -172,15 +173,19 @@ class Intake:
             return self.scribe.unreadable(drop)
         rest = self.resting.get(drop.path)
         task = rest.task if rest and self._rests(drop) else read_task(drop.raw, drop.path, types=KNOWN_TYPES)
-        identity = identify(task, self.root, self.archive, self._taken(drop.path))
+        identity = identify(task, self.root, self.archive, self._taken(drop.path), partial(self._is_another, task))
         if identity.left_over:
             self.forget(drop.path, identity.task.revision)
             self.give_back(drop.key)
             return None
         return with_parameters(identity.task)
 
+    def _is_another(self, task: Task) -> bool:
+        return self.exchange is not None and self.exchange.sights.is_another(task.path, task.revision)
+
     def _taken(self, but: str) -> Mapping[str, str]:
         taken = {rest.task.id: path for path, rest in self.resting.items() if path != but}
+        taken.update((task.id, drop.path) for drop, task, _ in self._wanted)
         taken.update((run.task.id, run.drop.path) for run in self._running)
         taken.update((record.task, record.source) for record in self.journal.owed.values())
         return taken
@@ -201,7 +206,7 @@ class Intake:
             return "this process only syncs; a worker takes it"
         if self.exchange is None:
             return ""
-        sight = self._sights[drop.path] = self.exchange.sight(drop.path, drop.raw or b"")
+        sight = self._sights[drop.path] = self.exchange.sights.of(drop.path, drop.raw or b"")
         return sight.wait or (ELSEWHERE if sight.shared and self.exchange.claims.taken(task.id) else "")
 
     def wait(self, drop: Drop, task: Task, decision: Decision, reason: str, *, tried: bool = False) -> None:
@@ -253,7 +258,7 @@ class Intake:
         few, later = shared[:most], shared[most:]
         self._not_won = {want.task: TURN for want in later}
         try:
-            won = self.exchange.take(few, paths)
+            won = self.exchange.sights.take(few, paths)
         except (TryLater, CredentialsRefused) as error:
             self._not_won |= {want.task: str(error) for want in few}
             won = {}
