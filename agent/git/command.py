@@ -44,16 +44,21 @@ _SILENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "SSH_ASKPASS": "/bin/false",
 }
-_URL_SECRET = re.compile(r"(://)[^/@\s]{1,256}@")
+_URL_SECRET = re.compile(r"(://)[^/\s]*@")  # a password may hold an @ of its own
 _DISK = ("No space left on device", "Disk quota exceeded", "Read-only file system", "Input/output error")
+
+
+def without_secrets(text: str) -> str:
+    """The text with the users and passwords of its addresses removed."""
+    return _URL_SECRET.sub(r"\1[redacted]@", text)
 
 
 class GitError(GoferError):
     """A git command failed; `code` is its exit code and `stderr` what it said, secrets in URLs removed."""
 
     def __init__(self, args: Sequence[str], code: int, stderr: str, where: str) -> None:
-        self.code, self.stderr = code, _URL_SECRET.sub(r"\1[redacted]@", stderr.strip())
-        command = _URL_SECRET.sub(r"\1[redacted]@", " ".join(args))
+        self.code, self.stderr = code, without_secrets(stderr.strip())
+        command = without_secrets(" ".join(args))
         said = self.stderr.splitlines()[-1] if self.stderr else "it said nothing"
         super().__init__(f"`git {command}` ended with exit code {code}", where=where, why=said)
 
@@ -140,7 +145,9 @@ class Git:
                 fix=f"git config --global --add safe.directory '{self.folder}' (only if you trust it)",
             )
         if any(words in done.err for words in _DISK):
-            return TryLater("the disk refused a write of git's", where=where, why=done.err.strip().splitlines()[-1])
+            return TryLater(
+                "the disk refused a write of git's", where=where, why=without_secrets(done.err.strip().splitlines()[-1])
+            )
         return GitError(args, done.code, done.err, where)
 
 
