@@ -44,11 +44,14 @@ from agent.requests import Requests
 from agent.route.router import Router
 from agent.runner import Lane
 from agent.runs import RunFolders
+from agent.stopping import stopped
 from agent.sync import Sync
 from agent.text import utc
 from agent.tray import outdated, taken_out
 from agent.vault.finished import Archive
 from agent.workbench import Workbench
+
+SYNC = "sync"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ class Desk:
         self.intake = Intake(
             root, _inbox(self.repository, settings, self.worker if self.remote else ""), self.journal, self.claims,
             self.requests, Archive(root), scribe, settings.worker.offers, attempts, self.workbench.away,
-            self.publisher.remove_left_over, only, self.exchange, works,
+            self.publisher.remove_left_over, only, self.exchange, works, self.halted,
         )  # fmt: skip
         self.outlet = Outlet(self.worker, self.journal, self.intake, scribe, self.publisher, overlay, self.exchange)
         self.watching = ""  # why the inbox is polled, "" while file events come
@@ -166,6 +169,9 @@ class Desk:
     def tick(self, published: Published) -> Tick:
         """Sum a travel up, and show it on the board."""
         self._show()
+        news = self.exchange is not None and self.exchange.news
+        if self.exchange:
+            self.exchange.news = False
         times = self.intake.wake_times
         if published.soon or self.journal.owed:
             times.append(time.monotonic() + (0.05 if published.soon else 1.0))
@@ -179,7 +185,7 @@ class Desk:
             len(self.intake.look.settling),
             len(self.journal.owed),
             self.outlet.stuck,
-            self.intake.more,
+            self.intake.more or news,
             min(times, default=None),
         )
 
@@ -188,6 +194,18 @@ class Desk:
         self.intake.hand_back(self.workbench.runs)
         self.outlet.stuck, self.outlet.blocked = str(error), True
         return replace(self.tick(Published(waiting=str(error))), next_at=time.monotonic() + RECHECK, more=False)
+
+    def halted(self) -> str:
+        """Why nothing starts: the stop switch, here or on the remote; "" when it may."""
+        if reason := stopped(self.root, self.state):
+            return reason
+        there = self.exchange.stop_there if self.exchange else frozenset()
+        return f"the file {min(there)} on the remote stops every worker of this vault" if there else ""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether all that lies here was exchanged with the remote, as far as it can be."""
+        return self.exchange is None or self.exchange.at_rest
 
     def _waiting_drops(self) -> Mapping[str, bytes | None]:
         return self.intake.to_publish()
@@ -210,6 +228,20 @@ class Desk:
         self.branch.rest()
         self.store.close()
         self.journal.compact()
+        if self.exchange:
+            self.exchange.sync.network.prune()
+
+    def asked(self) -> bool:
+        """Whether another process of this clone asks for an exchange with the remote, now."""
+        asked = bool(self.requests.pending(SYNC))
+        if asked:
+            self.catch_up()
+        return asked
+
+    def answer(self, tick: Tick) -> None:
+        """It was done, or cannot be for the reason that the board shows."""
+        if self.at_rest or tick.stuck or (self.exchange and self.exchange.sync.away):
+            self.requests.done(SYNC, "")
 
     def prune(self, now: datetime) -> None:
         """Remove old run folders; and see what leaves the outbox with the next commit that is made anyway."""
@@ -219,7 +251,7 @@ class Desk:
 
     def expire(self, now: datetime) -> None:
         """End the tasks whose hand-offs nobody answered in time. What the disk refuses now is done the next time."""
-        if not facts.stopped(self.root):
+        if not self.halted():
             with suppress(TryLater):
                 self.outlet.expire(now)
 

@@ -59,11 +59,20 @@ class Drafter:
             if treeish and tree.blob(path) == _blob(self.repository, local, path):
                 tree.put(path, None)
         for path, data in person.items():
-            tree.put(path, data)
+            if not self._unchanged(path, data, local):
+                tree.put(path, data)
         for record in records:
             self._add(record, draft, tree, local)
         self._ledgers(draft, tree, day)
         return draft
+
+    def _unchanged(self, path: str, data: bytes | None, local: str | None) -> bool:
+        """Whether a file is as its commit has it: then it is not the person who puts it there. On the remote it may
+        have ended by now."""
+        if data is None or local is None:
+            return False
+        there = self.repository.contents(f"{local}:{path}")
+        return there is not None and revision_of(there) == revision_of(data)
 
     def _add(self, record: Record, draft: Draft, tree: _Tree, local: str | None) -> None:
         changes = self._fit(record, tree, local)

@@ -74,6 +74,7 @@ class Exchange:
         self._pending: tuple[str, tuple[str, ...]] | None = None  # a push without an answer: commit and keys
         self.stop_there: frozenset[str] = frozenset()  # the stop files of the remote's tip
         self._stands_there = False  # whether the branch here is where the remote's is
+        self.news = False  # files came with the branch: there may be tasks among them
         self.stuck_here = ""  # why the branch here does not follow
 
     # -- before a task starts --------------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ class Exchange:
         looks = self._looks()
         if looks == self._settled:
             return Published()
-        waiting, at = "", None
+        waiting, at, person = "", None, self._persons_files()
         if (left := self._not_before - time.monotonic()) > 0:
             return Published(soon=True, at=time.monotonic() + left)
         for attempt in range(TRIES):
@@ -190,7 +191,7 @@ class Exchange:
             threading.Event().wait(random.uniform(0.002, 0.02) * 2**attempt)  # noqa: S311  (no secret)
             self._fetch()
         followed = self._follow(now)
-        if not waiting and not followed and not self._owed():
+        if not waiting and not followed and not self._owed() and person == self._persons_files():
             self._settled = self._looks()
         if ended and self.sync.crowded:
             self._not_before = time.monotonic() + random.uniform(*PAUSE)  # noqa: S311  (no secret)
@@ -242,7 +243,8 @@ class Exchange:
         if draft.records:
             said = message(draft.records)
         else:
-            said = "gofer: merge\n" if not draft.files else f"gofer: {len(draft.files)} files of the person\n"
+            count = len(draft.files)
+            said = f"gofer: {count} file{'s' * (count != 1)} for the person\n" if count else "gofer: merge\n"
         building = self.store.begin(
             base.parent, said, int(now.timestamp()), draft.files, merged=base.merged, tree=base.tree
         )
@@ -322,6 +324,7 @@ class Exchange:
             if self.stuck_here:
                 return self.stuck_here if self.journal.pushed else ""
             self.store.relink()
+            self.news = True
         if target:
             self._stands_there = target == tip
             self._land()
@@ -391,9 +394,7 @@ class Exchange:
 
     def _persons_files(self) -> dict[str, bytes | None]:
         """What is published for the person: tasks that wait here, and the stop file, there or taken away."""
-        if self.sync.person == "off":
-            return {}
-        files = dict(self._person())
+        files = {} if self.sync.person == "off" else dict(self._person())
         for name in STOP_NAMES:
             path = self.repository.work_tree / name
             if path.is_file() and not path.is_symlink():
@@ -402,16 +403,37 @@ class Exchange:
                 files[name] = None
         return files
 
+    @property
+    def tips(self) -> str | None:
+        """The remote's branch as it was last seen."""
+        if self.sync.tip or self.sync.last_known:
+            return self.sync.tip or self.sync.last_known
+        return (self.repository.info(self.sync.tracking_ref) or (None,))[0]
+
+    def counted(self, old: str | None, new: str | None) -> int:
+        """How many commits lead from one tip to another."""
+        if new is None or old == new:
+            return 0
+        since = (f"^{old}",) if old else ()
+        return int(self.repository.git.run("rev-list", "--count", new, *since, "--").text)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is left to exchange."""
+        return self._settled is not None and self._settled == self._looks()
+
     def catch_up(self) -> None:
         """Look at the remote now, and wait for its answer; that it is away is told by its state."""
         with suppress(RemoteAway, CredentialsRefused):
             self._fetch()
+            self._seen()
 
     def _seen(self) -> None:
         """A tip that was not seen before: whether it says stop."""
         if self._tracked != self.sync.tip:
             there = self.repository.blobs(self.sync.tip, STOP_NAMES)
             self.stop_there = frozenset(there)
+            self._stands_there = self.repository.head().commit == self.sync.tip
 
     def _recover(self) -> None:
         """At the first contact after a start: what an earlier worker of ours pushed, and which claims it left."""

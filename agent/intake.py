@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from agent.admission import Situation, is_draft, not_now, with_parameters
-from agent.claims import Claim, LocalClaims, Wanted
+from agent.claims import Claim, LocalClaims, Wanted, share
 from agent.errors import CredentialsRefused, TryLater
 from agent.exchange import Exchange, Sight
-from agent.facts import outcome_of, stopped
+from agent.facts import outcome_of
 from agent.handlers import HANDLERS
 from agent.identity import identify
 from agent.inbox import Drop, Inbox, Look
@@ -86,6 +86,7 @@ class Intake:
     only: str = ""
     exchange: Exchange | None = None  # None: nobody else works here
     works: bool = True  # False: this process only syncs
+    halted: Callable[[], str] = str  # why nothing may start, "" when it may
     resting: dict[str, Rest] = field(default_factory=dict)  # by path
     look: Look = field(default_factory=Look)
     more: bool = False  # there is more to admit right now
@@ -128,7 +129,7 @@ class Intake:
 
     def _candidates(self, clock: float, now: datetime) -> list[Drop]:
         """Look and read. Both can hang on a bad disk, so nothing else of the worker's happens in here."""
-        self.look = Look() if stopped(self.root) else self.inbox.look(clock, now.timestamp())
+        self.look = Look() if self.works and self.halted() else self.inbox.look(clock, now.timestamp())
         present = set(self.look.ready)
         self.resting = {path: rest for path, rest in self.resting.items() if path in present}
         busy = {run.drop.path for run in self._running} | {record.source for record in self.journal.owed.values()}
@@ -138,7 +139,7 @@ class Intake:
         for path in self.look.ready:
             if path in busy or self._still_rests(path, clock) or (self.only and path != self.only):
                 continue
-            if len(drops) >= BATCH:
+            if len(drops) >= (BATCH if self.exchange is None else 2 * TOGETHER):
                 self.more = True
                 break
             drop = self.inbox.take(path, clock)
@@ -245,7 +246,8 @@ class Intake:
             return mine
         if self.exchange.sync.away_since is not None:  # `offline = "work"`: claimed when the remote is back
             return mine | {w.task: replace(mine[w.task], shared=True) for w in shared}
-        few, later = shared[:TOGETHER], shared[TOGETHER:]
+        most = min(TOGETHER, share(len(self.look.ready), self.exchange.sync.budget.machines))
+        few, later = shared[:most], shared[most:]
         self._not_won = {want.task: TURN for want in later}
         try:
             won = self.exchange.take(few, paths)

@@ -11,6 +11,7 @@ from agent.errors import Busy, Refused, Usage
 from agent.git.command import Git, version
 from agent.git.repository import Repository
 from agent.git.store import Store
+from agent.remotes import CONFIRMED
 
 FOLDERS = ("inbox", "inbox/schedules", "outbox", "outbox/handoffs", "outbox/approvals", "memory")
 OBSIDIAN = {
@@ -86,4 +87,9 @@ def _set_remote(repository: Repository, remote: str) -> str | None:
             f"'{remote}' is not the address of a git remote", fix="https://…, ssh://…, user@host:path or a path"
         )
     repository.git.run("remote", "add", "--", "origin", remote)
+    repository.git.run("config", CONFIRMED, "origin")  # somebody said so: a checkout of Gofer itself needs that
+    if branch := repository.head().branch:  # so that `git pull` and `git status` know it too
+        short = branch.removeprefix("refs/heads/")
+        repository.git.run("config", f"branch.{short}.remote", "origin")
+        repository.git.run("config", f"branch.{short}.merge", branch)
     return remote

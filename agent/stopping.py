@@ -9,15 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent import facts
+from agent.vault.layout import STOP_NAMES
 
-MARK = "stopped"
-NOW = "now"  # the mark's text when what runs is to be killed
+MARK = "requests/stopped"  # beside what else is asked of the worker, whose folder it watches
+NOW = "now"  # the first line of mark or file when what runs is to be killed
 
 
 def stop_here(state: Path, *, now: bool) -> None:
     """Stop the worker of this clone. `now`: what runs is killed and handed back."""
-    state.mkdir(parents=True, exist_ok=True)
-    part = state / f"{MARK}.new"
+    (state / MARK).parent.mkdir(parents=True, exist_ok=True)
+    part = state / f"{MARK}.tmp"
     part.write_text(NOW if now else "", "utf-8")
     part.replace(state / MARK)
 
@@ -25,6 +26,17 @@ def stop_here(state: Path, *, now: bool) -> None:
 def go_on(state: Path) -> None:
     """Lift the switch of this clone."""
     (state / MARK).unlink(missing_ok=True)
+
+
+def stop_everywhere(root: Path, when: str, *, now: bool) -> None:
+    """Write the stop file. It reaches the other machines with the next exchange."""
+    (root / STOP_NAMES[0]).write_text(f"{NOW if now else 'stop'}\n\nWritten by gofer stop at {when}.\n", "utf-8")
+
+
+def lift_everywhere(root: Path) -> None:
+    """Take the stop files away."""
+    for name in STOP_NAMES:
+        (root / name).unlink(missing_ok=True)
 
 
 def stopped(root: Path, state: Path) -> str:
@@ -36,9 +48,12 @@ def stopped(root: Path, state: Path) -> str:
     return ""
 
 
-def at_once(state: Path) -> bool:
+def at_once(root: Path, state: Path) -> bool:
     """Whether what runs is to be killed."""
-    try:
-        return (state / MARK).read_text("utf-8") == NOW
-    except OSError:
-        return False
+    for path in (state / MARK, *(root / name for name in STOP_NAMES)):
+        try:
+            if path.read_text("utf-8", "replace").split("\n", 1)[0].strip() == NOW:
+                return True
+        except OSError:
+            continue
+    return False

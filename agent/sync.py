@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from agent import clock
 from agent.budget import Budget
 from agent.errors import CredentialsRefused, GoferError, RemoteAway
 from agent.git.branch import Branch
@@ -63,7 +64,7 @@ class Sync:
     def __init__(
         self, repository: Repository, store: Store, branch: Branch, history: History, state: Path, remote: str,
         *, person: str, poll: float, rate: float | None, ring: Callable[[], None],
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float] = clock.wall,
     ) -> None:  # fmt: skip
         self.repository, self.store, self.branch, self.history = repository, store, branch, history
         self.network, self._inbound = (Network(repository, state / n, remote) for n in ("net.git", "fetch.git"))
@@ -93,6 +94,11 @@ class Sync:
     @property
     def away(self) -> bool:
         return not self.known or self.away_since is not None
+
+    @property
+    def last_known(self) -> str | None:
+        """The remote's tip when it was last reached, perhaps by an earlier worker."""
+        return str(self._said["tip"]) if self._said.get("tip") else None
 
     @property
     def target(self) -> str:

@@ -48,11 +48,13 @@ class Watcher:
     """Watches folders and rings the bell. `trouble` says why it fell back to polling, "" while events come."""
 
     def __init__(
-        self, folders: Sequence[Path], bell: Bell, *, events: bool = True, poll: float = 2.0, rescan: float = 60.0
-    ) -> None:
-        """`poll` and `rescan` are the seconds between two looks where no events come, and where they do: an
-        overflow or a lost watch costs no more than that."""
-        self.folders, self.bell, self.trouble = list(folders), bell, ""
+        self, folders: Sequence[Path], bell: Bell, *, events: bool = True, poll: float = 2.0, rescan: float = 60.0,
+        shallow: Path | None = None,
+    ) -> None:  # fmt: skip
+        """The folders are watched with all that is below them, `shallow` is not. `poll` and `rescan` are the seconds
+        between two looks where no events come, and where they do: an overflow or a lost watch costs no more."""
+        self.folders, self.bell, self.trouble = [*folders, *([shallow] if shallow else [])], bell, ""
+        self._shallow = shallow
         self._poll, self._rescan = poll, rescan
         self._observer: BaseObserver | None = None
         self._watched: list[tuple[int, int] | None] = []
@@ -102,7 +104,7 @@ class Watcher:
         ring = Ring()
         for folder, identity in zip(self.folders, self._watched, strict=True):
             if identity is not None:
-                observer.schedule(ring, str(folder), recursive=True, event_filter=wanted)
+                observer.schedule(ring, str(folder), recursive=folder != self._shallow, event_filter=wanted)
         try:
             observer.start()
         except OSError:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from schedule import Scheduler
 
+from agent.clock import utc_now
 from agent.desk import Desk, Tick
 from agent.errors import TryLater
 from agent.files.telling import disk_trouble
@@ -21,10 +23,6 @@ LULL = 2.0  # seconds without a ring: the next task is not about to come, so wha
 
 Now = Callable[[], datetime]
 OnTick = Callable[[Desk, Tick], None]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def run(
@@ -44,7 +42,7 @@ def run(
     watch = desk.settings.watch
     watcher = Watcher(
         [desk.root / "inbox", desk.requests.folder], bell, events=events,
-        poll=watch.poll_seconds, rescan=watch.rescan_seconds,
+        poll=watch.poll_seconds, rescan=watch.rescan_seconds, shallow=desk.root,
     )  # fmt: skip
     desk.watching = watcher.trouble
     chores = Scheduler()
@@ -54,7 +52,10 @@ def run(
     folders, lull = desk.intake.look.folders, False
     try:
         while not stop():
+            asked = desk.asked()
             tick = _travel(desk, now())
+            if asked:
+                desk.answer(tick)
             on_tick(desk, tick)
             if tick.more or tick.published:
                 lull = False
@@ -98,6 +99,32 @@ def drain(
             if desk.outlet.blocked or not (tick.running or tick.settling or tick.owed):
                 return
             bell.wait(_pause(tick, 0.2))
+    finally:
+        desk.close()
+
+
+def exchange(
+    vault: Path, env: Mapping[str, str], *, only: str = "", seconds: float = 60.0, now: Now = utc_now
+) -> dict[str, Any]:
+    """One exchange with the remote, without running anything: the data of `gofer sync --json`. With `only` nothing of
+    the inbox but that file is published. Raises Busy when a worker runs here."""
+    bell, deadline = Bell(), time.monotonic() + seconds
+    desk = Desk(vault, env, ring=bell.ring, only=only, works=False)
+    try:
+        if desk.exchange is None:
+            return {"state": "none", "fetched": 0, "pushed": 0, "reason": None}
+        before = desk.exchange.tips
+        desk.catch_up()
+        found = desk.exchange.tips
+        while time.monotonic() < deadline:
+            tick = _travel(desk, now())
+            settling = only in desk.intake.look.settling if only else tick.settling
+            if desk.exchange.sync.away or ((desk.at_rest or tick.stuck) and not (settling or tick.more)):
+                break
+            bell.wait(min(0.2, _pause(tick, 0.2)))
+        said = desk.exchange.shown()
+        fetched, pushed = desk.exchange.counted(before, found), desk.exchange.counted(found, desk.exchange.tips)
+        return {"state": said["state"], "fetched": fetched, "pushed": pushed, "reason": said["reason"]}
     finally:
         desk.close()
 

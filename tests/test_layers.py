@@ -23,9 +23,9 @@ LAYERS = (
     ("exchange",),
     ("drafting", "quarantine"),
     ("records",),
-    ("publish", "asking", "admission", "identity", "tray", "newvault", "remotes", "stopping"),
-    ("runner", "facts"),
-    ("sync",),
+    ("publish", "asking", "admission", "identity", "tray", "newvault", "stopping"),
+    ("runner", "facts", "remotes"),
+    ("sync", "presence"),
     ("inbox", "board", "requests", "claims", "runs", "journal", "watch", "patience", "budget"),
     ("route",),
     ("handlers",),
@@ -36,7 +36,7 @@ LAYERS = (
     ("gate",),
     ("config", "frontmatter", "redact", "schema", "defaults"),
     ("vault.values",),
-    ("crash", "text"),
+    ("clock", "crash", "text"),
     ("errors",),
 )
 # Inside a function, because what they pull in is slow to import and most commands never need it.

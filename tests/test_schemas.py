@@ -14,6 +14,9 @@ from agent.schema import schema, verbs
 from agent.vault.values import HandoffReason, Priority, Role, Status, Tier, Who
 
 BUILT = {
+    "sync",
+    "stop",
+    "resume",
     *("route", "add", "list", "show", "run", "run-dry-run", "status", "doctor", "init", "retry", "cancel", "demo"),
     *("handoff-list", "handoff-show", "handoff-claim", "handoff-answer"),
 }

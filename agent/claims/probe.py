@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.claims.base import NAMESPACES
+from agent.clock import wall
 from agent.errors import GoferError, RemoteAway
 from agent.git.network import Network, Update, Verdict
 
@@ -57,7 +58,7 @@ class Attempt:
 
     def card(self) -> str:
         said = json.dumps({"v": 1, "probe": secrets.token_hex(8), "lease_s": DEADLINE})
-        return self.network.card(said, int(time.time()))
+        return self.network.card(said, int(wall()))
 
     def push(self, *updates: Update, atomic: bool = False) -> bool:
         """Whether all of it was done."""

@@ -18,6 +18,7 @@ from agent.claims.base import NAMESPACES, Claim, Wanted
 from agent.claims.probe import first_that_works, remember
 from agent.claims.pushing import Pushing
 from agent.claims.record import Held
+from agent.clock import wall as wall_clock
 from agent.errors import CredentialsRefused, RemoteAway
 from agent.git.network import Network, Told, Update, Verdict
 
@@ -37,7 +38,7 @@ class RemoteClaims(Pushing):
 
     def __init__(
         self, network: Network, record: Path, worker: str, *, lease: float = LEASE, namespace: str = NAMESPACES[0],
-        clock: Callable[[], float] = boot_clock, wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = boot_clock, wall: Callable[[], float] = wall_clock,
     ) -> None:  # fmt: skip
         """`record`: a file of this worker's in the state folder. `clock` measures leases; `wall` only dates commits."""
         super().__init__(network, record, worker, lease, namespace, clock, wall)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from agent.cli.screen import find_vault, json_option, print_json, vault_option
-from agent.errors import Usage
+from agent.cli.sync import exchange
+from agent.errors import GoferError, Usage
+from agent.git.repository import Repository
+from agent.remotes import choose
 from agent.route.types import KNOWN_TYPES
+from agent.survey import Survey
 from agent.vault.drops import drop
 
 
@@ -46,6 +52,22 @@ def add(
         print_json({"id": task, "path": path})
     else:
         click.echo(path)
+    if not draft:
+        _publish(find_vault(vault), path)
+
+
+def _publish(root: Path, path: str) -> None:
+    """Where no worker runs, the task goes to the remote at once, so that the workers of other machines see it. When
+    that does not work the task lies here all the same."""
+    survey = Survey(root, os.environ, datetime.now(UTC))
+    try:
+        if survey.working or not choose(Repository(root), survey.settings.sync.remote):
+            return
+        said = exchange(root, only=path)
+    except GoferError as error:
+        said = {"state": "paused", "reason": str(error)}
+    if said["state"] in ("offline", "paused"):
+        click.echo(f"gofer: it is not on the remote yet: {said['reason']}\n  do: gofer sync, later", err=True)
 
 
 def _request(text: tuple[str, ...], file: Path | None) -> str:

@@ -99,7 +99,7 @@ class Follower:
                 there = self._there(step.path)
             except Refused as error:
                 return [], f"{step.path} is in the way: {error.why}"
-            now = there and self.repository.blob_id(there)
+            now = None if there is None else self.repository.blob_id(there)
             if now == (step.new or None):
                 continue
             digest = None if there is None else sha256(there).hexdigest()

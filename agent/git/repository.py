@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from agent.git.command import Git, GitError, end
 
 ZERO = "0" * 40
 AT_ONCE = 64  # questions to git before its answers are heard: neither pipe may fill up
+_OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _OPERATIONS = {
     "MERGE_HEAD": "a merge",
     "rebase-merge": "a rebase",
@@ -82,8 +84,15 @@ class Repository:
         if not said.startswith("ref: "):
             return Head(None, said)
         branch = said.removeprefix("ref: ").strip()
-        found = self.info(branch)
-        return Head(branch, found[0] if found else None)
+        return Head(branch, self._loose(branch) or (self.info(branch) or (None,))[0])
+
+    def _loose(self, ref: str) -> str | None:
+        """What a ref's own file says, which wins over packed-refs (gitrepository-layout(5)); no process for that."""
+        try:
+            said = (self.common_dir / ref).read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return None
+        return said if _OBJECT.fullmatch(said) else None
 
     def info(self, revision: str) -> tuple[str, str] | None:
         """Object id and type of a revision such as `HEAD:inbox/a.md`, None when there is none."""

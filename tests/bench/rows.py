@@ -35,9 +35,16 @@ class Size:
     starts: int = 11
     small: int = 1000  # tracked files of the two vaults
     large: int = 10_000
+    claims: int = 2000
+    naive_claims: int = 60
+    contested: int = 10_000
+    shared: int = 400
+    naive_shared: int = 60
+    rationed: int = 100
+    retired: int = 10_000
 
 
-QUICK = Size(1, 60, 10, 4, 4, 300, 400, 3.0, 3, 100, 400)
+QUICK = Size(1, 60, 10, 4, 4, 300, 400, 3.0, 3, 100, 400, 100, 6, 100, 20, 4, 6, 200)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.claims import Wanted
 from agent.desk import Desk
 from agent.inbox import Drop
 from agent.road import execute
@@ -152,7 +153,7 @@ def beat(desk: Desk) -> None:
     task = replace(read_task(raw, drop.path, scheduled=True), id="beat")
     decision = desk.router.route(task)
     desk.journal.begin([drop.key])
-    claim = desk.claims.take(task.id, 1)
+    claim = desk.claims.take([Wanted(task.id, task.revision, 1)])[task.id]
     assert claim is not None
     desk.workbench.start(drop, task, decision, claim, now, execute)
     desk.outlet.record(desk.workbench.collect())

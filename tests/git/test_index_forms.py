@@ -123,6 +123,7 @@ def test_g02_a_clone_without_a_checkout_gets_no_index_that_deletes_everything(va
     other = Vault(tmp_path / "other" / "vault", home_of(tmp_path / "other"))
     (tmp_path / "other" / "config.toml").write_text("[watch]\nsettle_seconds = 0.0\n")
     git(tmp_path, "clone", "-q", "--no-checkout", str(vault.root), str(other.root), env=vault.env)
+    other.git("remote", "remove", "origin")
     other.drop("a.md", "Write 1 to memory/a.md\n")
     other.run_once(ok=(0,))
     assert list(other.outcomes().values()) == [1]

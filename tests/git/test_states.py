@@ -158,6 +158,7 @@ def test_g14_a_branch_without_a_commit_gets_its_first_one(tmp_path: Path) -> Non
 
 
 def test_g14_a_shallow_clone_stays_shallow(vault: Vault, tmp_path: Path) -> None:
+    vault.git("config", "receive.denyCurrentBranch", "ignore")
     other = clone(vault, tmp_path / "other", "--depth=1", "--no-local")
     boundary = (other.root / ".git/shallow").read_bytes()
     other.drop("a.md", TASK)
@@ -208,6 +209,7 @@ def test_g14_a_linked_work_tree_is_a_vault_and_leaves_the_main_one_alone(vault: 
 
 def test_g14_a_submodule_is_a_vault_and_its_parent_is_left_alone(vault: Vault, tmp_path: Path) -> None:
     parent = tmp_path / "parent"
+    vault.git("config", "receive.denyCurrentBranch", "ignore")
     git(tmp_path, "init", "-q", str(parent), env=vault.env)
     git(parent, "submodule", "--quiet", "add", str(vault.root), "vault", env=vault.env)
     git(parent, "commit", "-q", "-m", "parent", env=vault.env)
