@@ -18,7 +18,7 @@ settings.register_profile("repeatable", derandomize=True)
 settings.register_profile("explore")
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
-pytest_plugins = ["tests.engine.fixtures", "tests.crash.fixtures"]
+pytest_plugins = ["tests.engine.fixtures", "tests.crash.fixtures", "tests.remotes.fixtures"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,87 @@
+"""What a round must find in the end. Ids are derived here anew from docs/reference.md, not by the code under test."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass, field
+
+DONE = frozenset({"done"})
+FINAL = frozenset({"done", "needs-review", "failed", "cancelled", "unknown"})
+HANDED_OFF = frozenset({"handed-off"})
+INVALID = frozenset({"invalid"})
+NEVER: frozenset[str] = frozenset()  # a draft, or a task that waits for what no worker offers
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One file that was put into the inbox.
+
+    `ends`: the words its only outcome may have; empty: it must have none and lie where it is. `local`: it was dropped
+    into the work tree of a worker, so its claim need not be on the server. `token`, `file`: the line that it appends to
+    a file, which must be there exactly once for each task with that token.
+    """
+
+    path: str
+    id: str
+    ends: frozenset[str] = DONE
+    local: bool = False
+    token: str = ""
+    file: str = ""
+
+    @property
+    def stays(self) -> bool:
+        """Whether its file must still lie in the inbox."""
+        return not self.ends or self.ends == INVALID
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """All that was asked, and what was done to the history from outside."""
+
+    tasks: tuple[Expected, ...] = ()
+    commits: frozenset[str] = frozenset()  # of the person; each must still be reachable
+    rewinds: tuple[tuple[str, str], ...] = ()  # (old, new) of main, moved by force, by us
+    thieves: frozenset[str] = frozenset({"thief"})  # workers that exist only in a hook
+    machines: tuple[str, ...] = ()  # names of the clones; a worker's name begins with its clone's
+    vanished: frozenset[str] = frozenset()  # paths that the person deleted
+
+    @property
+    def by_id(self) -> dict[str, Expected]:
+        return {task.id: task for task in self.tasks}
+
+    def tokens(self) -> dict[tuple[str, str], int]:
+        """How often each token must be in each file."""
+        return dict(Counter((task.file, task.token) for task in self.tasks if task.token))
+
+    def machine(self, worker: str) -> str:
+        """The clone that a worker runs in; the worker's own name when it is nobody's."""
+        return next((name for name in self.machines if re.fullmatch(re.escape(name) + r"([-.]?\d+)?", worker)), worker)
+
+
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """What a person left in a clone and nobody else may touch. Paths are relative to the clone."""
+
+    files: dict[str, bytes | None] = field(default_factory=dict)  # None: must not exist
+    index: dict[str, str] = field(
+        default_factory=dict
+    )  # path → `mode object stage` of `git ls-files --stage`, "": none
+    stash: tuple[str, ...] = ()
+    config: bytes | None = None
+
+
+def task_id(path: str, text: str) -> str:
+    """The id of a task file without an explicit one, by docs/reference.md, "Names and identity"."""
+    name = path.rpartition("/")[2].removesuffix(".md")
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:48].strip("-")
+    normal = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).rstrip() + "\n"
+    return f"{slug or 'task'}-{hashlib.sha256(normal.encode()).hexdigest()[:8]}"
+
+
+def claim_ref(task: str, namespace: str = "refs/gofer/claims/") -> str:
+    """The claim ref of a task, by docs/reference.md, "Claims and presence"."""
+    return namespace + hashlib.sha256(task.encode()).hexdigest()[:40]
