@@ -17,8 +17,7 @@ from agent import facts
 from agent.asking import Asking
 from agent.board import Board
 from agent.budget import rate_of
-from agent.claims import LocalClaims, RemoteClaims
-from agent.claims.remote import LEASE
+from agent.claims import LEASE, LocalClaims, RemoteClaims, namespace_of
 from agent.config import Settings, load_settings, state_dir
 from agent.drafting import Drafter
 from agent.errors import Busy, TryLater
@@ -130,7 +129,9 @@ class Desk:
             person=wish.person, poll=wish.poll_seconds, rate=rate, ring=ring,
         )  # fmt: skip
         lease = float(env.get("GOFER_LEASE_S") or LEASE)
-        claims = RemoteClaims(sync.network, state / "claims.json", self.worker, lease=lease)
+        claims = RemoteClaims(
+            sync.network, state / "claims.json", self.worker, lease=lease, namespace=namespace_of(state)
+        )  # fmt: skip
         self.publisher.placed_only = True
         return Exchange(
             sync, claims, Follower(repository, self.branch, history, self.files),
