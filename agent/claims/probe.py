@@ -52,7 +52,7 @@ class Attempt:
     """The refs of one try, and what the remote said of them."""
 
     def __init__(self, network: Network, namespace: str, deadline: float) -> None:
-        self.network, self._end = network, time.monotonic() + deadline
+        self.network, self._end, self._patience = network, time.monotonic() + deadline, min(5.0, deadline)
         self.one, self.two = (namespace + secrets.token_hex(20) for _ in range(2))
         self.why = ""
 
@@ -60,11 +60,11 @@ class Attempt:
         said = json.dumps({"v": 1, "probe": secrets.token_hex(8), "lease_s": DEADLINE})
         return self.network.card(said, int(wall()))
 
-    def push(self, *updates: Update, atomic: bool = False) -> bool:
-        """Whether all of it was done."""
+    def push(self, *updates: Update, atomic: bool = False, wrong: bool = False) -> bool:
+        """Whether all of it was done. `wrong`: it should not be."""
         told = self.network.push(updates, atomic=atomic, deadline=self._left())
         bad = next((answer for answer in told.values() if answer.verdict is not Verdict.DONE), None)
-        if bad and bad.verdict is not Verdict.STALE and not self.why:
+        if bad and not wrong and not self.why:
             self.why = bad.why
         return bad is None
 
@@ -74,8 +74,8 @@ class Attempt:
     def clean(self) -> None:
         """Leave nothing behind, if the remote lets us. What stays all the same expires like a dead worker's claim."""
         with suppress(GoferError):
-            if left := self.network.refs(self.one, self.two, deadline=5.0):
-                self.network.push([Update(ref, None, oid) for ref, oid in left.items()], deadline=5.0)
+            if left := self.network.refs(self.one, self.two, deadline=self._patience):
+                self.network.push([Update(ref, None, oid) for ref, oid in left.items()], deadline=self._patience)
 
     def _left(self) -> float:
         left = self._end - time.monotonic()
@@ -98,7 +98,7 @@ def _probe(attempt: Attempt, namespace: str) -> Probed:
     first, second, third = attempt.card(), attempt.card(), attempt.card()
     if not attempt.push(Update(one, first, "")):
         return Probed(namespace, why=attempt.why)
-    lose = not attempt.push(Update(one, second, "")) and attempt.there() == {one: first}
+    lose = not attempt.push(Update(one, second, ""), wrong=True) and attempt.there() == {one: first}
     move = attempt.push(Update(one, second, first))
     atomic = _atomic(attempt, second if move else first, third)
     there = attempt.there()
@@ -110,7 +110,7 @@ def _atomic(attempt: Attempt, now: str, new: str) -> bool:
     """Whether two refs move together, and neither when one of them may not."""
     one, two = attempt.one, attempt.two
     try:
-        wrong = attempt.push(Update(one, new, now), Update(two, new, now), atomic=True)
+        wrong = attempt.push(Update(one, new, now), Update(two, new, now), atomic=True, wrong=True)
         apart = attempt.there() != {one: now}
         right = attempt.push(Update(one, new, now), Update(two, new, ""), atomic=True)
     except RemoteAway as error:

@@ -29,7 +29,7 @@ _AUTH = re.compile(
 )
 # What git says of a repository that a power cut left half written.
 _DAMAGED = re.compile(
-    r"bad object|loose object|corrupt|broken ref|bad ref|unable to resolve ref|is empty|inflate", re.I
+    r"bad object|loose object|corrupt|broken ref|bad ref|unable to resolve ref|is empty|inflate|unexpected line", re.I
 )
 _LINE = re.compile(r"([ +\-*=!])\t[^\t]*:([^\t]+)\t(.*)")
 _GONE = re.compile(r"couldn't find remote ref (\S+)")
@@ -121,13 +121,10 @@ class Network(PrivateRepository):
             said = self._talk("ls-remote", "--quiet", *only, "--", self.remote, *few, deadline=deadline).text
         except GitError as error:
             raise self._failure(error) from None
-        pairs = (line.split("\t", 1) for line in said.splitlines() if "\t" in line)
+        pairs = (line.split("\t", 1) for line in said.splitlines() if "\trefs/" in line and not line.endswith("^{}"))
         exact, beginnings = set(patterns), tuple(p.removesuffix("*") for p in patterns if p.endswith("*"))
-        return {
-            name: oid
-            for oid, name in pairs
-            if not patterns or name in exact or (beginnings and name.startswith(beginnings))
-        }
+        wanted = exact.__contains__ if not beginnings else lambda name: name in exact or name.startswith(beginnings)
+        return {name: oid for oid, name in pairs if not patterns or wanted(name)}
 
     def push(
         self, updates: Sequence[Update], *, atomic: bool = False, deadline: float = DEADLINE
@@ -185,7 +182,8 @@ class Network(PrivateRepository):
 
 
 _QUIET = (
-    "--quiet", "--no-tags", "--no-prune", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance",
+    "--quiet", "--refmap=", "--no-tags", "--no-prune", "--no-write-fetch-head", "--no-recurse-submodules",
+    "--no-auto-maintenance",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What tests of claims share: machines with a clone and a clock of their own, and a host that dies at a given moment."""
+"""What tests of claims share: machines with a clone and a clock of their own, and a host that dies when told to."""
 
 from __future__ import annotations
 
