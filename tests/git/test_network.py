@@ -19,6 +19,17 @@ from tests.support import git, processes_of, wait_for
 
 MAIN = "refs/heads/main"
 TOKEN = "ghp_" + "s3cr3t" * 60  # longer than any that a host hands out
+# What people set for their own fetches and pushes.
+THEIR_OWN = (
+    "push.followTags=true", "remote.origin.mirror=true", "remote.origin.prune=true", "fetch.prune=true",
+    "fetch.pruneTags=true", "remote.origin.tagOpt=--tags", "push.pushOption=ci.skip", "push.gpgSign=true",
+    "push.default=nothing", "push.useForceIfIncludes=true", "push.recurseSubmodules=on-demand", "push.negotiate=true",
+    "remote.origin.push=+refs/heads/*:refs/heads/*", "remote.origin.fetch=+refs/*:refs/*",
+    "fetch.writeCommitGraph=true", "receive.denyDeletes=true", "transfer.fsckObjects=true",
+    "remote.pushDefault=elsewhere", "branch.main.pushRemote=elsewhere", "fetch.output=compact", "fetch.all=true",
+    "fetch.parallel=4", "submodule.recurse=true", "core.bare=false", "log.showSignature=true", "color.ui=always",
+    "push.autoSetupRemote=true",
+)  # fmt: skip
 SSH = """\
 #!/bin/sh
 printf '%s\\n' "$*" >>"$(dirname "$0")/argv"
@@ -379,28 +390,15 @@ def test_of_several_addresses_only_the_first_is_used(tmp_path: Path, bare: Bare)
 
 
 @pytest.mark.parametrize("where", ["--local", "--global"])
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("push.followTags", "true"), ("remote.origin.mirror", "true"), ("remote.origin.prune", "true"),
-        ("fetch.prune", "true"), ("fetch.pruneTags", "true"), ("remote.origin.tagOpt", "--tags"),
-        ("push.pushOption", "ci.skip"), ("push.gpgSign", "true"), ("push.default", "nothing"),
-        ("push.useForceIfIncludes", "true"), ("push.recurseSubmodules", "on-demand"), ("push.negotiate", "true"),
-        ("remote.origin.push", "+refs/heads/*:refs/heads/*"), ("remote.origin.fetch", "+refs/*:refs/*"),
-        ("fetch.writeCommitGraph", "true"), ("receive.denyDeletes", "true"), ("transfer.fsckObjects", "true"),
-        ("remote.pushDefault", "elsewhere"), ("branch.main.pushRemote", "elsewhere"), ("fetch.output", "compact"),
-        ("fetch.all", "true"), ("fetch.parallel", "4"), ("submodule.recurse", "true"), ("core.bare", "false"),
-        ("log.showSignature", "true"), ("color.ui", "always"), ("push.autoSetupRemote", "true"),
-    ],
-)  # fmt: skip
 def test_what_the_person_set_for_their_own_pushes_does_not_matter(
-    tmp_path: Path, bare: Bare, monkeypatch: pytest.MonkeyPatch, where: str, key: str, value: str
+    tmp_path: Path, bare: Bare, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     _own_home(tmp_path, monkeypatch)
     network = clone(tmp_path, str(bare.path))
     git(vault_of(network), "tag", "-a", "-m", "x", "v1")
     git(vault_of(network), "branch", "private")
-    git(vault_of(network), "config", where, key, value)
+    for setting in THEIR_OWN:
+        git(vault_of(network), "config", where, *setting.split("=", 1))
     card = network.card("x", 1)
     told = network.push([Update(MAIN, tip(network)), Update("refs/x/a", card, ""), Update("refs/x/b", card, "")])
     assert {answer.verdict for answer in told.values()} == {Verdict.DONE}
