@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test run check bench clean
+.PHONY: demo test run check bench soak clean
 
 $(STAMP): pyproject.toml
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Gofer needs Python 3.11 or newer; '$(PY)' is $$($(PY) --version). Try: make PY=python3.12 demo"; exit 2; }
@@ -28,6 +28,13 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench
+
+# Workers on several clones against kill, pause, partition and a hostile remote: make soak SECONDS=1800 SEED=1
+SECONDS ?= 600
+SEED ?= 1
+
+soak: $(STAMP)
+	@$(BIN)/python -m tests.nemesis --seconds $(SECONDS) --seed $(SEED) $(ARGS)
 
 clean:
 	rm -rf $(VENV)

@@ -15,12 +15,16 @@ from filelock import FileLock, Timeout
 
 from agent import facts
 from agent.asking import Asking
+from agent.bench import Bench
 from agent.board import Board
 from agent.budget import rate_of
 from agent.claims import LEASE, LocalClaims, RemoteClaims, namespace_of
+from agent.clock import utc_now
 from agent.config import Settings, load_settings, state_dir
+from agent.crew.hiring import lanes, names
+from agent.crew.roster import Roster
 from agent.drafting import Drafter
-from agent.errors import Busy, TryLater
+from agent.errors import Busy, GoferError, TryLater
 from agent.exchange import Exchange
 from agent.files import Beneath, VaultFiles
 from agent.files.overlay import OverlayFiles
@@ -35,15 +39,16 @@ from agent.intake import RECHECK, Intake
 from agent.journal import Journal, Record
 from agent.models.base import Model
 from agent.outlet import Outlet
+from agent.presence import Presence
 from agent.publish import GROUP, Published, Publisher
 from agent.quarantine import Quarantine
 from agent.records import Scribe
 from agent.remotes import address, choose
+from agent.repos import ListedRepos
 from agent.requests import Requests
 from agent.route.router import Router
-from agent.runner import Lane
 from agent.runs import RunFolders
-from agent.stopping import stopped
+from agent.stopping import at_once, stopped
 from agent.sync import Sync
 from agent.text import utc
 from agent.tray import outdated, taken_out
@@ -67,8 +72,11 @@ class Tick:
 
 
 class Desk:
-    """One worker's desk in one vault. Opening it takes the worker's lock and puts right what a killed worker left;
-    BadConfig for broken settings, Busy when another worker has this vault."""
+    """The one desk of a clone. Opening it takes the clone's lock and puts right what a killed worker left; BadConfig
+    for broken settings, Busy when another desk has this vault.
+
+    It alone writes journal, branch and claims. `workers` is how many processes run its tasks (0: it only syncs, and
+    admits nothing); None: they run in threads of this process."""
 
     def __init__(
         self,
@@ -79,16 +87,15 @@ class Desk:
         model: Model | None = None,
         only: str = "",
         push: bool = True,
-        works: bool = True,
+        workers: int | None = None,
     ) -> None:
-        """`only`: a path, everything else is left alone. `push` False: the remote is left alone. `works` False:
-        nothing is run, only exchanged with the remote."""
+        """`only`: a path, everything else is left alone. `push` False: the remote is left alone."""
         self.repository = Repository(vault)
         self.root = root = self.repository.work_tree
         self.settings = settings = load_settings(root, env).checked()
         self.state = state = state_dir(root, env)
         self._lock = _take_lock(state, root)
-        self.worker = settings.worker.name
+        self.worker, self.workers = settings.worker.name, 1 if workers is None else workers
         gate = OutputGate(secrets=settings.secret_values)
         self.files, overlay = Beneath(root, _staging(self.repository)), OverlayFiles(VaultFiles(root))
         self.journal = Journal(state / "journal.jsonl")
@@ -98,24 +105,31 @@ class Desk:
         self.folders = RunFolders(state / "runs", gate)
         self.board = Board(state / "board.json")
         self.router = Router(root, settings.aliases)
+        self.roster = Roster(names(self.worker, self.workers))
         self.asking = Asking(root, settings, model)
         scribe = Scribe(root, gate, settings, self.worker)
         attempts = settings.tasks.max_attempts
+        repos = ListedRepos(settings.repos, root, self.repository.common_dir)
         self.workbench = Workbench(
-            state, overlay, self.asking, self.folders, settings.time_limit, attempts, self.facts,
-            Lane("code", 1, ring), Lane("model", 1, ring),
+            Bench(state, overlay, self.asking, attempts, repos), self.folders, settings.time_limit, self.facts,
+            *lanes(workers, root, self.repository.common_dir, state, settings, env, ring),
         )  # fmt: skip
         self.publisher = Publisher(
             self.repository, self.store, self.branch, self.files, self.journal, gate.scan, self.worker
         )
         self.remote = choose(self.repository, settings.sync.remote) if push else ""
+        self.presence: Presence | None = None
+        self._announced = False
         self.exchange = self._exchange(scribe, gate, env, ring) if self.remote else None
         self.intake = Intake(
             root, _inbox(self.repository, settings, self.worker if self.remote else ""), self.journal, self.claims,
             self.requests, Archive(root), scribe, settings.worker.offers, attempts, self.workbench.away,
-            self.publisher.remove_left_over, only, self.exchange, works, self.halted,
+            self.publisher.remove_left_over, only, self.exchange, self.workers > 0, self.halted,
         )  # fmt: skip
-        self.outlet = Outlet(self.worker, self.journal, self.intake, scribe, self.publisher, overlay, self.exchange)
+        self.outlet = Outlet(
+            self.worker, self.journal, self.intake, scribe, self.publisher, overlay, self.workbench.settled,
+            self.exchange,
+        )  # fmt: skip
         self.watching = ""  # why the inbox is polled, "" while file events come
         self._recover()
 
@@ -133,6 +147,9 @@ class Desk:
             sync.network, state / "claims.json", self.worker, lease=lease, namespace=namespace_of(state)
         )  # fmt: skip
         self.publisher.placed_only = True
+        self.presence = Presence(
+            sync.network, self.worker, self.settings.worker.offers, utc_now(), rationed=rate is not None
+        )
         return Exchange(
             sync, claims, Follower(repository, self.branch, history, self.files),
             Drafter(repository, self.publisher.read, gate.scan), self.publisher,
@@ -152,6 +169,7 @@ class Desk:
     def close(self) -> None:
         """Hand back what runs, end every process of ours, let the lock go."""
         left = self.workbench.close()
+        self._say_good_bye()
         self.journal.back(run.drop.key for run in left)
         self.intake.release(run.task.id for run in left)
         if self.exchange:
@@ -164,8 +182,13 @@ class Desk:
                 self.files.staging.rmdir()
         self.journal.close()
         self.claims.close()
-        self.board.write({})
+        self.board.write({"workers": self._rows(stopped=True)})
         self._lock.release()
+
+    def _say_good_bye(self) -> None:
+        if self._announced and self.presence and self.exchange and not self.exchange.sync.away:
+            with suppress(GoferError):
+                self.presence.tell(self._rows(stopped=True), utc_now())
 
     def tick(self, published: Published) -> Tick:
         """Sum a travel up, and show it on the board."""
@@ -173,7 +196,9 @@ class Desk:
         news = self.exchange is not None and self.exchange.news
         if self.exchange:
             self.exchange.news = False
-        times = self.intake.wake_times
+        if self.intake.look.settling:
+            self.workbench.prepare()  # a process needs about as long to start as a file to settle
+        times = [*self.intake.wake_times, *self.workbench.wake_times]
         if published.soon or self.journal.owed:
             times.append(time.monotonic() + (0.05 if published.soon else 1.0))
         if published.at:
@@ -215,6 +240,30 @@ class Desk:
         """Look at the remote before anything else is done, if there is one and it answers."""
         if self.exchange:
             self.exchange.catch_up()
+
+    def announce(self, now: datetime) -> None:
+        """Tell the other machines who works here, when it is time to. It waits for its turn in the push budget."""
+        if not (self.presence and self.exchange) or self.exchange.sync.away or self.exchange.sync.paused:
+            return
+        budget, rows = self.exchange.sync.budget, self._rows(stopped=bool(self.halted()))
+        with suppress(GoferError):  # it is information: what does not arrive now is told the next time
+            if not self._announced:
+                self._announced = True
+                budget.machines = self.presence.tidy(now, self.roster.names)
+            if self.presence.due(rows) and not budget.wait():
+                budget.spend()
+                self.presence.tell(rows, now)
+
+    def heed(self) -> None:
+        """The stop switch in its hard form: what runs is killed and waits again."""
+        if self.workbench.runs and at_once(self.root, self.state):
+            self.workbench.kill()
+
+    def stop_admitting(self) -> None:
+        """Nothing starts any more, and what was only waiting for its turn is handed back."""
+        self.intake.admitting = False
+        for run in self.workbench.withdraw():
+            self.intake.put_back(run, "Gofer is ending")
 
     @property
     def idle(self) -> bool:
@@ -261,6 +310,7 @@ class Desk:
             {
                 "worker": self.worker,
                 "pid": os.getpid(),
+                "workers": self._rows(stopped=bool(self.halted())),
                 "running": [
                     {"id": r.task.id, "path": r.drop.path, "type": r.decision.type, "since": utc(r.started)}
                     for r in self.workbench.runs
@@ -275,6 +325,10 @@ class Desk:
                 "sync": self.exchange.shown() if self.exchange else None,
             }
         )
+
+    def _rows(self, *, stopped: bool) -> list[dict[str, Any]]:
+        posts = [lane.posts for lane in self.workbench.lanes]
+        return self.roster.rows(posts, utc_now(), stopped=stopped)
 
     def facts(self) -> Mapping[str, Any]:
         """What handlers may know of the worker and the vault."""

@@ -8,7 +8,8 @@
     ├── TryLater           exit 3: the world is not ready: model away, lock held, disk full
     │   ├── ModelAway      the model server does not answer, or is busy
     │   ├── Busy           the branch, the index or another worker holds what is needed
-    │   └── RemoteAway     the git remote does not answer
+    │   ├── RemoteAway     the git remote does not answer
+    │   └── Crashed        the task's process died in the middle of it; the attempt counts
     ├── CredentialsRefused exit 4: a remote or a server said no to who we are
     └── TaskOver           exit 1: this task cannot succeed; it ends with a report
         ├── Refused        a rule forbids it (path, size, address)
@@ -85,6 +86,10 @@ class Busy(TryLater):
 
 class RemoteAway(TryLater):
     """The git remote does not answer. What was being pushed may or may not have arrived: read it back."""
+
+
+class Crashed(TryLater):
+    """The process that ran the task died. It runs again, but not for ever: this attempt counts."""
 
 
 class CredentialsRefused(GoferError):

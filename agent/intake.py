@@ -25,7 +25,7 @@ from agent.route.types import KNOWN_TYPES
 from agent.runner import Run
 from agent.vault.finished import Archive
 from agent.vault.task import read_task
-from agent.vault.values import Decision, Status, Task, Who
+from agent.vault.values import Decision, Status, Task
 
 BATCH = 256  # tasks admitted in one travel of the road
 RECHECK = 10.0  # seconds until a task that waits for something outside is looked at again
@@ -46,6 +46,7 @@ class Rest:
     reason: str
     until: float  # monotonic seconds
     outcomes: int  # how many outcomes there were when it was looked at
+    tried: bool = False  # it began, and the world was not ready
 
     @property
     def is_draft(self) -> bool:
@@ -87,6 +88,7 @@ class Intake:
     exchange: Exchange | None = None  # None: nobody else works here
     works: bool = True  # False: this process only syncs
     halted: Callable[[], str] = str  # why nothing may start, "" when it may
+    admitting: bool = True  # False: nothing starts any more
     resting: dict[str, Rest] = field(default_factory=dict)  # by path
     look: Look = field(default_factory=Look)
     more: bool = False  # there is more to admit right now
@@ -129,18 +131,19 @@ class Intake:
 
     def _candidates(self, clock: float, now: datetime) -> list[Drop]:
         """Look and read. Both can hang on a bad disk, so nothing else of the worker's happens in here."""
-        self.look = Look() if self.works and self.halted() else self.inbox.look(clock, now.timestamp())
+        closed = not self.admitting or (self.works and bool(self.halted()))
+        self.look = Look() if closed else self.inbox.look(clock, now.timestamp())
         present = set(self.look.ready)
         self.resting = {path: rest for path, rest in self.resting.items() if path in present}
         busy = {run.drop.path for run in self._running} | {record.source for record in self.journal.owed.values()}
         known = self.journal.told | self.journal.owed.keys()  # reported, or about to be
         drops = [drop for drop in self.look.refused if drop.key not in known]
-        self.more = False
+        self.more, room = False, (2 * TOGETHER if self.exchange else BATCH) - len(self._running)
         for path in self.look.ready:
             if path in busy or self._still_rests(path, clock) or (self.only and path != self.only):
                 continue
-            if len(drops) >= (BATCH if self.exchange is None else 2 * TOGETHER):
-                self.more = True
+            if len(drops) >= room:
+                self.more = room > 0  # else the next run that ends makes room, and rings
                 break
             drop = self.inbox.take(path, clock)
             if drop and drop.key not in self.journal.owed:
@@ -201,7 +204,7 @@ class Intake:
         sight = self._sights[drop.path] = self.exchange.sight(drop.path, drop.raw or b"")
         return sight.wait or (ELSEWHERE if sight.shared and self.exchange.claims.taken(task.id) else "")
 
-    def wait(self, drop: Drop, task: Task, decision: Decision, reason: str) -> None:
+    def wait(self, drop: Drop, task: Task, decision: Decision, reason: str, *, tried: bool = False) -> None:
         """Let it rest. The attempt does not count; nothing is lost and nobody is told twice."""
         self.give_back(drop.key)
         until = time.monotonic() + (0.0 if reason == TURN else 1.0 if self.exchange else RECHECK)
@@ -209,7 +212,7 @@ class Intake:
             until = float("inf")
         elif task.not_before and reason.startswith("not before"):
             until = time.monotonic() + max(0.0, task.not_before.timestamp() - time.time())
-        self.resting[drop.path] = Rest(drop, task, decision, reason, until, self.outcomes)
+        self.resting[drop.path] = Rest(drop, task, decision, reason, until, self.outcomes, tried)
 
     def want(self, drop: Drop, task: Task, decision: Decision) -> None:
         """This one may start, as soon as it is claimed."""
@@ -275,7 +278,12 @@ class Intake:
     def put_back(self, run: Run, reason: str) -> None:
         """A run that could not end now: its task waits again."""
         self.release([run.task.id])
-        self.wait(run.drop, run.task, run.decision, reason)
+        self.wait(run.drop, run.task, run.decision, reason, tried=True)
+
+    def crashed(self, run: Run) -> None:
+        """The process of a run died in it: its task is looked at anew, and the attempt stays counted."""
+        self.release([run.task.id])
+        self._begun.discard(run.drop.key)
 
     def hand_back(self, running: Sequence[Run]) -> None:
         """A travel of the road ended early: what it had begun and does not run is as if it had not begun."""
@@ -320,6 +328,6 @@ class Intake:
             "draft": drafts,
             "open": len(self.look.settling) + len(self.look.ready) - len(self.resting),
             "waiting": len(self.resting) - drafts - invalid,
-            "running": sum(run.decision.who is Who.LOCAL for run in self._running),
+            "running": len(self._running),
             "invalid": invalid,
         }

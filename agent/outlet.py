@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from agent.errors import TryLater
+from agent.errors import Crashed, TryLater
 from agent.exchange import Exchange
 from agent.files.overlay import OverlayFiles
 from agent.handlers.answer import expired
@@ -14,10 +14,9 @@ from agent.intake import CANCEL, Intake
 from agent.journal import Journal, Record
 from agent.publish import Published, Publisher
 from agent.records import Scribe
-from agent.runner import Run
+from agent.runner import Run, Timed
 from agent.vault.layout import LEDGER
 from agent.vault.values import Outcome, Result, Status
-from agent.workbench import Timed
 
 
 @dataclass(slots=True)
@@ -30,9 +29,11 @@ class Outlet:
     scribe: Scribe
     publisher: Publisher
     overlay: OverlayFiles
+    settled: Callable[[Collection[int]], None]  # what ended is in the work tree, or waits again, but for these runs
     exchange: Exchange | None = None
     stuck: str = ""  # why what is owed is not published
     blocked: bool = False  # it waits for a person: trying again at once will not help
+    _run_of: dict[str, int] = field(default_factory=dict)  # key of what is owed → the run that it came from
 
     def record(self, ended: Sequence[tuple[Run, Timed]]) -> None:
         """Turn what ended into records and owe them, durably: from here on they are published, never run again."""
@@ -41,6 +42,9 @@ class Outlet:
             if self.intake.lost(run):
                 run.folder.close("another worker has it by now: this run does not count")
                 self.intake.put_back(run, "another worker took it over")
+            elif isinstance(end, Crashed):
+                run.folder.close(f"crashed: {end}")
+                self.intake.crashed(run)
             elif isinstance(end, TryLater):
                 run.folder.close(f"waits: {end}")
                 self.intake.put_back(run, str(end))
@@ -64,9 +68,11 @@ class Outlet:
     def _record(self, run: Run, result: Result, seconds: float, quiet: int) -> Record:
         finished = run.started + timedelta(seconds=seconds)
         outcome = Outcome(
-            run.task, run.decision, result, self.worker, run.started, finished, run.claim.attempt, run.claim.nonce
-        )
+            run.task, run.decision, result, run.worker or self.worker, run.started, finished, run.claim.attempt,
+            run.claim.nonce,
+        )  # fmt: skip
         record = replace(self.scribe.record(outcome, run.drop, quiet), shared=run.claim.shared)
+        self._run_of[record.key] = run.number
         run.folder.keep("result.md", next(iter(record.files.values())))
         run.folder.close(f"ended: {record.status}")
         return record
@@ -82,16 +88,15 @@ class Outlet:
 
     def deliver(self) -> None:
         """Put what is owed into the work tree. What no longer fits what a person wrote meanwhile runs again."""
-        self.overlay.clear()
         records = [record for key, record in self.journal.owed.items() if key not in self.journal.placed]
         here = [record for record in records if self.exchange is None or self.exchange.goes_here(record)]
         misfits = self.publisher.deliver(here) if here else []
         self.journal.back(record.key for record in misfits)
         self._again(misfits)
-        placed = {record.key for record in here}
-        for record in records:  # what goes over the remote is not in the work tree yet, but later tasks must see it
-            if record.key not in placed:
-                self.overlay.propose(record.changes)
+        # What goes over the remote is not in the work tree yet, but later tasks must see it.
+        here_now = self.journal.placed if self.exchange else self.journal.owed.keys()
+        self._run_of = {k: n for k, n in self._run_of.items() if k in self.journal.owed and k not in here_now}
+        self.settled(self._run_of.values())
 
     def _again(self, records: Sequence[Record]) -> None:
         """These no longer fit what a person wrote meanwhile, or another machine published: their tasks run again."""

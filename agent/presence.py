@@ -74,8 +74,18 @@ class Presence:
 
 
 def read(network: Network, deadline: float = 20.0) -> list[dict[str, Any]]:
-    """Every worker that the remote knows, by name; lines that are none are left out. Raises what `Network` raises."""
+    """Every worker that the remote knows now, by name. Raises what `Network` raises."""
+    watch(network, deadline)
+    return recall(network)
+
+
+def watch(network: Network, deadline: float) -> None:
+    """Fetch what the remote's workers say."""
     network.fetch_into({f"{WORKERS}*": f"{SEEN}*"}, deadline)
+
+
+def recall(network: Network) -> list[dict[str, Any]]:
+    """The workers as they were last fetched, by name; what has not the form of one is left out."""
     found = (_judged(oid, network.card_text(oid)) for oid in network.private_refs(SEEN).values())
     return sorted((worker for worker in found if worker), key=lambda worker: str(worker["name"]))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -180,15 +180,16 @@ class Publisher:
             return None
 
     def _ledger(self, records: Sequence[Record], now: datetime) -> dict[str, bytes]:
-        """The ledger segments with the lines of these records, each line once however often this is repeated."""
-        lines = [record.ledger for record in records if record.ledger]
+        """The ledger segments with the lines of these records, each line once however often this is repeated. No
+        segment has the lines of two workers."""
+        lines = [(record.worker, record.ledger) for record in records if record.ledger]
         if not lines:
             return {}
-        sizes = self._segments(now)
+        sizes = {path: size for worker in {worker for worker, _ in lines} for path, size in self._segments(worker, now)}
         grown: dict[str, bytes] = {}
-        for line in lines:
+        for worker, line in lines:
             data = line.encode() + b"\n"
-            path = ledger.next_segment(sizes, self.worker, now.date(), len(data))
+            path = ledger.next_segment(sizes, worker, now.date(), len(data))
             content = grown[path] if path in grown else self.read(path) or b""
             if data not in content:
                 content += data
@@ -196,16 +197,12 @@ class Publisher:
         put_all(self.files, grown)
         return grown
 
-    def _segments(self, now: datetime) -> dict[str, int]:
-        """The sizes of this worker's segments of today, by counting up: the folder may hold thousands of others."""
-        sizes: dict[str, int] = {}
-        for number in itertools.count(1):
-            path = ledger_path(self.worker, now.date(), number)
-            try:
-                sizes[path] = self.files.stat(path).st_size
-            except FileNotFoundError:
-                return sizes
-        return sizes
+    def _segments(self, worker: str, now: datetime) -> Iterator[tuple[str, int]]:
+        """A worker's segments of today with their sizes, by counting up: the folder may hold thousands of others."""
+        with suppress(FileNotFoundError):
+            for number in itertools.count(1):
+                path = ledger_path(worker, now.date(), number)
+                yield path, self.files.stat(path).st_size
 
     def remove_left_over(self, path: str, run: str) -> None:
         """Remove a task file that lingers after its outcome, in this revision only."""

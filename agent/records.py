@@ -60,7 +60,7 @@ class Scribe:
     """Writes reports, hand-offs, finished task files and ledger lines. It only makes text; publishing is another's."""
 
     def __init__(self, root: Path, gate: OutputGate, settings: Settings, worker: str) -> None:
-        self.root, self.gate, self.worker = root, gate, worker
+        self.root, self.gate = root, gate
         self._counts: dict[str, tuple[int, int]] = {}
         self._taken = _Taken(root)
         self.handoffs = handoff.HandoffSettings(settings.lead.name, timedelta(days=settings.handoff.expires_days))
@@ -93,14 +93,14 @@ class Scribe:
             files[self._free(layout.decision_path(task.id, when))] = decisions.render(outcome, closing, self.gate)
         lines = [ledger.line(outcome, self.gate)]
         if quiet:
-            lines.insert(0, self._quiet_line(quiet, when))
+            lines.insert(0, self._quiet_line(quiet, when, outcome.worker))
         clean = {text: self._clean(text) for text in set(files.values())}  # the report is among them twice
         return Record(
             key=drop.key if drop else f"{outcome.status}:{task.id}",
             task=ran_task.id,
             about=task.id if closing else "",
             status=str(outcome.status),
-            worker=self.worker,
+            worker=outcome.worker,
             claim=outcome.claim,
             attempt=outcome.attempt,
             finished=utc(when),
@@ -126,12 +126,12 @@ class Scribe:
     def _not_a_task(self, outcome: Outcome, drop: Drop) -> Record:
         """One report per revision; the file stays where it is, and no copy goes to memory."""
         task = outcome.task
-        text = report.render_invalid(task, self.gate, self.reports, outcome.finished)
+        text = report.render_invalid(task, self.gate, replace(self.reports, worker=outcome.worker), outcome.finished)
         return Record(
             key=drop.key,
             task=PurePosixPath(report.invalid_path(task)).stem,
             status=str(Status.INVALID),
-            worker=self.worker,
+            worker=outcome.worker,
             claim=outcome.claim,
             attempt=outcome.attempt,
             finished=utc(outcome.finished),
@@ -143,7 +143,7 @@ class Scribe:
             "status": str(outcome.status),
             "report": f"[[{where.removesuffix('.md')}]]",
             "finished": utc(outcome.finished),
-            "worker": self.worker,
+            "worker": outcome.worker,
             "revision": task.revision,
         }
         try:
@@ -157,10 +157,10 @@ class Scribe:
         paths = (path if number == 1 else f"{stem}-{number}.md" for number in count(1))
         return next(free for free in paths if not (self.root / free).exists())
 
-    def _quiet_line(self, count: int, when: datetime) -> str:
+    def _quiet_line(self, count: int, when: datetime, worker: str) -> str:
         """Checks that had nothing to say reach the ledger with the next line that is written anyway."""
         return json.dumps(
-            {"v": 1, "type": HEARTBEAT, "status": "done", "quiet": count, "worker": self.worker, "finished": utc(when)}
+            {"v": 1, "type": HEARTBEAT, "status": "done", "quiet": count, "worker": worker, "finished": utc(when)}
         )
 
     def _clean(self, text: str) -> str:

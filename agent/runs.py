@@ -42,9 +42,10 @@ class RunFolder:
             finally:
                 os.close(handle)
 
-    def close(self, line: str) -> None:
-        """The last line, and the end of the log."""
-        self.note(line)
+    def close(self, line: str = "") -> None:
+        """The last line, if there is one to add, and the end of the log."""
+        if line:
+            self.note(line)
         handle, self._log = self._log, -1
         if handle >= 0:
             os.close(handle)

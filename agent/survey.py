@@ -72,6 +72,11 @@ class Survey:
             return True
         return True
 
+    def workers(self) -> list[dict[str, Any]]:
+        """The workers of this clone as the board shows them; those of a worker that was killed have stopped."""
+        rows = [{**row, "local": True} for row in self.board.get("workers", [])]
+        return rows if self.working else [{**row, "state": "STOPPED", "task": None, "pid": None} for row in rows]
+
     def waiting(self) -> list[Item]:
         """What lies in the inbox, the most urgent first."""
         inbox = Inbox(self.root, 0.0, 0.0, lambda path, raw: False)

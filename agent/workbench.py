@@ -1,127 +1,133 @@
-"""The workbench: where claimed tasks run. It gives each handler its narrow view of the world and its time limit."""
+"""The workbench: where claimed tasks run. It sends each into its lane with a time limit, and gathers what has ended."""
 
 from __future__ import annotations
 
 import time
-import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from dataclasses import replace as but
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from agent.asking import Asking
+from agent.bench import Bench
 from agent.claims import Claim
-from agent.errors import Doubt, Refused, TaskOver, TryLater
-from agent.files.overlay import OverlayFiles
 from agent.handlers import HANDLERS
-from agent.handlers.base import Context
 from agent.inbox import Drop
-from agent.runner import Lane, Run
+from agent.runner import AnyLane, Ended, Run, Timed
 from agent.runs import RunFolders
-from agent.vault.params import read_params
-from agent.vault.values import Decision, HandoffReason, Result, Status, Task, Tier, Who
+from agent.vault.values import Decision, Result, Status, Task, Who
 
 HANDOFF_LIMIT = 60.0  # seconds, for a run that only writes a hand-off
-
-Ended = Result | TryLater
-Timed = tuple[Ended, float]  # and how long it took, in seconds
 
 
 @dataclass(slots=True)
 class Workbench:
-    """One worker's workbench. Code has a lane of its own, so that no model ever holds it up."""
+    """One desk's workbench. Code has a lane of its own, so that no model and no other machine ever holds it up."""
 
-    state: Path
-    overlay: OverlayFiles
-    asking: Asking
+    bench: Bench
     folders: RunFolders
     time_limit: Callable[[str, float], float]
-    max_attempts: int
     facts: Callable[[], Mapping[str, Any]]
-    code: Lane[Timed]
-    local: Lane[Timed]
+    code: AnyLane
+    local: AnyLane
+    outside: AnyLane
+    _curious: list[tuple[Run, Callable[[Run], Timed]]] = field(default_factory=list)
+    _unsettled: set[int] = field(default_factory=set)
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs that have not ended."""
-        return (*self.code.runs, *self.local.runs)
+        return (*(run for lane in self.lanes for run in lane.runs), *(run for run, _ in self._curious))
+
+    @property
+    def lanes(self) -> tuple[AnyLane, ...]:
+        return self.code, self.local, self.outside
+
+    @property
+    def wake_times(self) -> Sequence[float]:
+        """When a lane must be looked at although nothing rings, in monotonic seconds."""
+        return [at for lane in self.lanes for at in lane.wake_times]
 
     def away(self, model: str) -> str:
         """Why a task for this model cannot start now, "" when it can."""
-        return self.asking.away(model) or ("" if self.local.room else "the model is busy with another task")
+        return self.bench.asking.away(model) or ("" if self.local.room else "the model is busy with another task")
 
     def start(
         self, drop: Drop, task: Task, decision: Decision, claim: Claim, now: datetime,
-        work: Callable[[Workbench, Run], Ended], *, cancelled: bool = False,
+        work: Callable[[Bench, Run], Ended], *, cancelled: bool = False,
     ) -> None:  # fmt: skip
-        """Send a task into its lane: code and hand-offs run at once, the local model's tasks beside them."""
+        """Send a task into its lane: code and hand-offs run at once, what waits for a model or for another machine
+        beside them."""
         handler = HANDLERS.get(decision.type)
         limit = task.timeout or self.time_limit(decision.type, handler.limit if handler else HANDOFF_LIMIT)
         folder = self.folders.open(task.id, task.raw, now)
-        run = Run(drop, task, decision, claim, now, limit, folder, deadline=time.monotonic() + limit)
+        run = Run(drop, task, decision, claim, now, limit, folder)
         if cancelled:
             run.cancelled.set()
         folder.note(f"attempt {claim.attempt}: {decision.reason}")
-        lane = self.local if decision.who is Who.LOCAL and task.problem is None and not cancelled else self.code
-        lane.start(run, lambda run: _timed(work, self, run))
-
-    def perform(self, run: Run) -> Result:
-        """What a task is: its handler, with the little of the world that it may see. Raises what it raises."""
-        task, decision = run.task, run.decision
-        if task.problem is not None:
-            return Result(Status.INVALID)
-        run.check()
-        if run.claim.attempt > self.max_attempts:
-            raise TaskOver(
-                f"it brought the worker down {self.max_attempts} times and was given up",
-                fix=f"look at the text, then: gofer retry {task.id}",
-            )
-        if decision.who is Who.LEAD:
-            return Result(Status.HANDED_OFF, handoff=decision.handoff_reason or HandoffReason.COMPLEX)
-        handler = HANDLERS.get(decision.type)
-        if handler is None:
-            raise Doubt(f"the type '{decision.type}' is not built yet", reason=HandoffReason.NEEDS)
-        if task.model == "none" and handler.tier is not Tier.TRIVIAL:
-            raise Refused("the task says model: none, and its type needs a model", fix="model: local, or another type")
-        params = handler.understand(task) if handler.understand else read_params(task, handler.params)
-        memory = self.state / "memory" / handler.name
-        memory.mkdir(parents=True, exist_ok=True)
-        context = Context(
-            task=task,
-            now=run.started,
-            files=self.overlay,
-            ask=self.asking.of(run),
-            facts=self.facts,
-            note=run.folder.note,
-            check=run.check,
-            memory=memory,
-            run_dir=run.folder.path,
-        )
-        result = handler.run(context, params)
-        self.overlay.propose(result.changes)
-        return result
+        if handler and handler.uses_facts:
+            self._curious.append((run, lambda run: _timed(work, self.bench, run)))
+            return
+        lane = self.code
+        if task.problem is None and not cancelled:
+            if decision.who is Who.LOCAL:
+                lane = self.local
+            elif decision.who is Who.CODE and handler and handler.outside:
+                lane = self.outside
+        lane.start(run, lambda run: _timed(work, self.bench, run))
 
     def collect(self) -> list[tuple[Run, Timed]]:
-        """What has ended: all code that was started, and the model's tasks that are finished by now."""
-        return self.code.collect(_given_up, wait=True) + self.local.collect(_given_up, wait=False)
+        """What has ended: code within a second of its start, and what took longer when it is finished."""
+        self._tell_the_curious()
+        beside = [timed for lane in (self.local, self.outside) for timed in lane.collect(_given_up, wait=False)]
+        ended = self.code.collect(_given_up, wait=True) + beside
+        self._unsettled.update(run.number for run, _ in ended)
+        return ended
 
-    def log_defect(self, run: Run, error: BaseException) -> None:
-        """The whole traceback into the run's log."""
-        run.folder.note("".join(traceback.format_exception(error)))
+    def _tell_the_curious(self) -> None:
+        """What is told of the worker itself is gathered once, when all that starts together has started."""
+        if self._curious:
+            facts = self.facts()
+            for run, work in self._curious:
+                self.code.start(but(run, facts=facts), work)
+            self._curious.clear()
+
+    def settled(self, but_not: Collection[int] = ()) -> None:
+        """What was collected is in the vault, or waits again: runs to come see the files as they lie there. What some
+        runs proposed is still on its way."""
+        if settled := self._unsettled - set(but_not):
+            self.bench.overlay.settle(settled)
+            for lane in self.lanes:
+                lane.settle(settled)
+            self._unsettled -= settled
+
+    def prepare(self) -> None:
+        """A task is about to come."""
+        self.code.prepare()
+
+    def withdraw(self) -> list[Run]:
+        """Take back what has not begun, to be handed back."""
+        curious = [run for run, _ in self._curious]
+        self._curious.clear()
+        return curious + [run for lane in self.lanes for run in lane.withdraw()]
+
+    def kill(self) -> None:
+        """End all that runs, at once and with everything it started. The next `collect` returns it as waiting, so that
+        it is handed back: the attempt does not count, the claim is free."""
+        for lane in self.lanes:
+            lane.kill()
 
     def close(self) -> tuple[Run, ...]:
         """Stop everything; returns the runs that had not ended, to be handed back."""
         left = self.runs
-        for run in left:
-            run.cancelled.set()
-        for lane in (self.code, self.local):
+        for lane in self.lanes:
             lane.close()
         return left
 
 
-def _timed(work: Callable[[Workbench, Run], Ended], bench: Workbench, run: Run) -> Timed:
+def _timed(work: Callable[[Bench, Run], Ended], bench: Bench, run: Run) -> Timed:
     began = time.monotonic()
+    run = but(run, deadline=began + run.limit)  # its time does not pass while it waits for its turn
     return work(bench, run), time.monotonic() - began
 
 

@@ -35,10 +35,14 @@ def run(
     now: Now = utc_now,
     on_tick: OnTick = lambda desk, tick: None,
     model: Model | None = None,
+    workers: int | None = None,
+    push: bool = True,
 ) -> None:
-    """Work until `stop()`. Raises BadConfig, PersonMustAct or Busy when the vault cannot be worked in at all."""
+    """Work until `stop()`, then end in good order.
+
+    Raises BadConfig, PersonMustAct or Busy when the vault cannot be worked in at all."""
     bell = bell or Bell()
-    desk = Desk(vault, env, ring=bell.ring, model=model)
+    desk = Desk(vault, env, ring=bell.ring, model=model, workers=workers, push=push)
     watch = desk.settings.watch
     watcher = Watcher(
         [desk.root / "inbox", desk.requests.folder], bell, events=events,
@@ -53,6 +57,7 @@ def run(
     try:
         while not stop():
             asked = desk.asked()
+            desk.heed()
             tick = _travel(desk, now())
             if asked:
                 desk.answer(tick)
@@ -60,6 +65,7 @@ def run(
             if tick.more or tick.published:
                 lull = False
                 continue  # what waited for one of these, or was edited while it ran, may start now
+            desk.announce(now())
             watcher.look_again()
             desk.watching = watcher.trouble
             if desk.idle and lull:
@@ -69,6 +75,7 @@ def run(
             new = known != folders  # what came into a new folder before its watch made no event (W03)
             longest = min(watcher.interval, watch.poll_seconds) if new else watcher.interval
             lull = not bell.wait(_pause(tick, longest if lull else min(longest, LULL)))
+        _finish(desk, bell, now, on_tick)
     finally:
         watcher.close()
         desk.close()
@@ -83,10 +90,12 @@ def drain(
     now: Now = utc_now,
     on_tick: OnTick = lambda desk, tick: None,
     model: Model | None = None,
+    workers: int | None = None,
+    push: bool = True,
 ) -> None:
     """Work until nothing more can move: files that still settle are waited for, tasks that wait are left waiting."""
     bell = bell or Bell()
-    desk = Desk(vault, env, ring=bell.ring, model=model)
+    desk = Desk(vault, env, ring=bell.ring, model=model, workers=workers, push=push)
     try:
         desk.prune(now())
         desk.expire(now())
@@ -99,8 +108,22 @@ def drain(
             if desk.outlet.blocked or not (tick.running or tick.settling or tick.owed):
                 return
             bell.wait(_pause(tick, 0.2))
+        _finish(desk, bell, now, on_tick)
     finally:
         desk.close()
+
+
+def _finish(desk: Desk, bell: Bell, now: Now, on_tick: OnTick) -> None:
+    """Nothing new: what runs may end within `worker.stop_seconds`, and is published. The rest is handed back."""
+    desk.stop_admitting()
+    deadline = time.monotonic() + desk.settings.worker.stop_seconds
+    while True:
+        tick = _travel(desk, now())
+        on_tick(desk, tick)
+        done = not tick.running and (desk.outlet.blocked or not tick.owed)
+        if done or time.monotonic() >= deadline:
+            return
+        bell.wait(_pause(tick, min(0.2, deadline - time.monotonic())))
 
 
 def exchange(
@@ -109,7 +132,7 @@ def exchange(
     """One exchange with the remote, without running anything: the data of `gofer sync --json`. With `only` nothing of
     the inbox but that file is published. Raises Busy when a worker runs here."""
     bell, deadline = Bell(), time.monotonic() + seconds
-    desk = Desk(vault, env, ring=bell.ring, only=only, works=False)
+    desk = Desk(vault, env, ring=bell.ring, only=only, workers=0)
     try:
         if desk.exchange is None:
             return {"state": "none", "fetched": 0, "pushed": 0, "reason": None}

@@ -122,6 +122,7 @@ AUTHORITY = [
     '[secrets]\nenv = ["X"]',
     '[worker]\nname = "other"\noffers = ["gpu"]',
     '[sync]\nremote = "evil"',
+    '[repos.x]\npath = "/home/somebody/code"\nallow = ["push"]',
     'ollama = "http://evil.example"',
 ]
 

@@ -14,8 +14,11 @@ import click
 
 from agent import worker
 from agent.cli.screen import find_vault, json_option, print_json, progress, table, vault_option
+from agent.config import load_settings
 from agent.errors import Usage
+from agent.git.repository import Repository
 from agent.records import ran
+from agent.remotes import choose, is_source
 from agent.survey import Survey
 from agent.vault.values import Who
 from agent.watch import Bell
@@ -28,12 +31,13 @@ COUNTED = ("done", "needs-review", "handed-off", "failed", "cancelled", "unknown
 @json_option
 @click.option("--once", is_flag=True, help="Do what lies in the inbox, then end.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go where.")
-@click.option("--workers", type=click.IntRange(1), default=1, help="Worker processes (this version: 1).")
-@click.option("--no-push", is_flag=True, help="Never push. This version never does.")
+@click.option(
+    "--workers", type=click.IntRange(0, 64), default=1, show_default=True, help="Worker processes; 0: only sync."
+)
+@click.option("--no-push", is_flag=True, help="Leave the remote alone.")
 def run(vault: Path | None, as_json: bool, once: bool, dry_run: bool, workers: int, no_push: bool) -> int:
-    """Work: do what lies in the inbox, now and as it comes. Ctrl-C ends it after the step in hand."""
-    if workers > 1:
-        raise Usage("this version runs one worker per clone", fix="leave --workers away")
+    """Work: do what lies in the inbox, now and as it comes. Ctrl-C ends it after the tasks in hand; a second one at
+    once."""
     if as_json and not (once or dry_run):
         raise Usage(
             "a worker that goes on prints no data", fix="give --once or --dry-run with --json; gofer status --json"
@@ -43,10 +47,16 @@ def run(vault: Path | None, as_json: bool, once: bool, dry_run: bool, workers: i
         return _rehearse(root, as_json)
     stop = _stop_on_signals()
     if once:
-        return drain_and_tell(root, stop, as_json=as_json)
+        return drain_and_tell(root, stop, as_json=as_json, workers=None if workers == 1 else workers, push=not no_push)
 
+    repository = Repository(root)
+    if not no_push and is_source(repository) and not choose(repository, load_settings(root, os.environ).sync.remote):
+        click.echo("This is Gofer's own source: nothing is pushed. gofer init DIR makes a vault of your own.")
     click.echo(f"Working in {root}. Drop tasks into inbox/; end with Ctrl-C.")
-    worker.run(root, os.environ, stop.asked, bell=stop.bell, events=not os.environ.get("GOFER_NO_EVENTS"), on_tick=_say)
+    worker.run(
+        root, os.environ, stop.asked, bell=stop.bell, events=not os.environ.get("GOFER_NO_EVENTS"), on_tick=_say,
+        workers=workers, push=not no_push,
+    )  # fmt: skip
     return 130 if stop.interrupted else 0
 
 
@@ -79,9 +89,9 @@ def _say(desk: Any, tick: Any) -> None:
         click.echo(f"{datetime.now(UTC):%H:%M:%S} {record.status:12} {record.subject}")
 
 
-def drain_and_tell(root: Path, stop: Stop, *, as_json: bool) -> int:
+def drain_and_tell(root: Path, stop: Stop, *, as_json: bool, workers: int | None = None, push: bool = True) -> int:
     """Do what lies in the inbox and report what came of it, as text or JSON. Returns the exit code."""
-    data, away = drain(root, stop.asked, bell=stop.bell, show=not as_json)
+    data, away = drain(root, stop.asked, bell=stop.bell, show=not as_json, workers=workers, push=push)
     if as_json:
         print_json(data)
     else:
@@ -94,10 +104,17 @@ def drain_and_tell(root: Path, stop: Stop, *, as_json: bool) -> int:
 
 
 def drain(
-    root: Path, stop: Callable[[], bool], *, bell: Any = None, show: bool = False, model: Any = None
+    root: Path,
+    stop: Callable[[], bool],
+    *,
+    bell: Any = None,
+    show: bool = False,
+    model: Any = None,
+    workers: int | None = None,
+    push: bool = True,
 ) -> tuple[dict[str, Any], bool]:
-    """Drain the inbox. Returns the data of `run --once --json`, and whether to try again later: a model is
-    absent, or results could not be committed."""
+    """Drain the inbox. Returns the data of `run --once --json`, and whether to try again later: a model or
+    a remote is absent, or results could not be committed."""
     tasks: list[dict[str, Any]] = []
     waiting: list[dict[str, Any]] = []
     away, owed, stuck = False, 0, ""
@@ -108,12 +125,13 @@ def drain(
         tasks.extend(ran(record) for record in tick.published)
         rests = desk.intake.waiting()
         waiting[:] = [rest.as_data() for rest in rests]
-        away = bool(tick.stuck) or any(rest.decision.who is Who.LOCAL for rest in rests)
+        remote_away = desk.exchange is not None and desk.exchange.sync.away
+        away = bool(tick.stuck) or remote_away or any(rest.tried or rest.decision.who is Who.LOCAL for rest in rests)
         if show:
             left = tick.running + tick.settling + tick.owed
             progress(f"{len(tasks)} ended, {left} under way" + (f": {tick.stuck}" if tick.stuck else ""))
 
-    worker.drain(root, os.environ, stop, bell=bell, on_tick=on_tick, model=model)
+    worker.drain(root, os.environ, stop, bell=bell, on_tick=on_tick, model=model, workers=workers, push=push)
     if show:
         progress("")
     tasks += waiting

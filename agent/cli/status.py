@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from agent import facts
+from agent import stopping
 from agent.cli.screen import find_vault, json_option, print_json, vault_option
+from agent.neighbours import Neighbours, look
 from agent.survey import Survey
 
 
@@ -40,47 +41,61 @@ def collect(root: Path) -> dict[str, Any]:
     survey = Survey(root, os.environ, datetime.now(UTC))
     items = survey.waiting()
     problems = survey.problems(items)
-    running = survey.board.get("running", [])
-    workers = []
-    if survey.working:
-        state = "CLAIMED" if running else "IDLE" if not any(i.state == "open" for i in items) else "READY"
-        workers.append({
-            "name": survey.board.get("worker", ""), "state": state, "local": True,
-            "task": running[0]["id"] if running else None, "pid": survey.board.get("pid"),
-        })  # fmt: skip
-    stuck = str(survey.board.get("stuck", "")) if survey.working else ""
+    settings = survey.settings
+    around = look(root, survey.state, settings.sync.remote, settings.worker.name, survey.now)
+    sync = _sync(survey, around)
+    if sync["state"] in ("paused", "offline") and sync["reason"]:
+        problems.append({"what": f"git: {sync['state']}", "where": sync["remote"] or "", "fix": sync["reason"]})
     return {
         "healthy": not problems,
-        "workers": workers,
+        "workers": [*survey.workers(), *around.workers],
         "queue": survey.queue(items),
-        "sync": {
-            "state": "paused" if stuck else "none",
-            "remote": None,
-            "reason": stuck or None,
-            "unpublished": survey.board.get("owed", 0) if survey.working else 0,
-        },
+        "sync": sync,
         "models": survey.models(),
         "problems": problems,
-        "stopped": bool(facts.stopped(root)),
+        "stopped": bool(stopping.stopped(root, survey.state)),
+        "stopped_by": stopping.stopped(root, survey.state),
         "watching": survey.board.get("watching", "") if survey.working else "",
         "quiet_beats": survey.board.get("quiet_beats", 0),
     }
 
 
+def _sync(survey: Survey, around: Neighbours) -> dict[str, Any]:
+    """How it stands with git: as the worker here says; without one, as far as it can be seen from outside."""
+    stuck = str(survey.board.get("stuck", "")) if survey.working else ""
+    owed = survey.board.get("owed", 0) if survey.working else 0
+    said = (survey.board.get("sync") if survey.working else None) or around.sync
+    if said is None:
+        return {"state": "paused" if stuck else "none", "remote": None, "reason": stuck or None, "unpublished": owed}
+    return {**said, "reason": said["reason"] or stuck or None, "unpublished": owed}
+
+
+def _git(sync: dict[str, Any]) -> str:
+    """The line on git: state, what is to come and to go, and why it waits."""
+    if sync["state"] == "none" or sync["remote"] is None:
+        return f"{sync['unpublished']} results wait: {sync['reason']}" if sync["reason"] else "no remote"
+    counts = [
+        f"{sync[key]} commits {words}" for key, words in (("ahead", "to push"), ("behind", "to take")) if sync[key]
+    ]
+    said = ", ".join([f"{sync['remote']}/{sync['branch']} {sync['state']}", *counts])
+    return f"{said}: {sync['reason']}" if sync["reason"] else said
+
+
 def _show(root: Path, data: dict[str, Any]) -> None:
     click.echo(f"Vault    {root}")
     for worker in data["workers"]:
-        click.echo(f"Worker   {worker['name']}: {worker['state']}" + (f", {worker['task']}" if worker["task"] else ""))
-    if not data["workers"]:
+        task = f", {worker['task']}" if worker["task"] else ""
+        where = "" if worker["local"] else f" (another machine, seen {worker['seen']})"
+        click.echo(f"Worker   {worker['name']}: {worker['state']} since {worker['since']}{task}{where}")
+    if not any(w["pid"] or w["state"] != "STOPPED" for w in data["workers"] if w["local"]):
         click.echo("Worker   none runs in this clone: gofer run")
     if data["watching"]:
         click.echo(f"Events   {data['watching']}")
     if data["stopped"]:
-        click.echo("Stopped  the file STOP is there: nothing starts until it is gone")
+        click.echo(f"Stopped  {data['stopped_by']}. To go on: gofer resume")
     queue = ", ".join(f"{count} {word}" for word, count in data["queue"].items() if count)
     click.echo(f"Queue    {queue or 'empty'}")
-    if data["sync"]["reason"]:
-        click.echo(f"Git      {data['sync']['unpublished']} results wait: {data['sync']['reason']}")
+    click.echo(f"Git      {_git(data['sync'])}")
     for model in data["models"]:
         click.echo(f"Model    {model['name']}: {model['detail']}" + (f" ({model['fix']})" if model["fix"] else ""))
     for problem in data["problems"]:

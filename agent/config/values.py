@@ -118,6 +118,8 @@ class LocalSync(Sync):
 class Worker(Section):
     name: Name = ""
     offers: tuple[Name, ...] = ()
+    idle_seconds: Seconds = 60.0
+    stop_seconds: float = Field(10.0, ge=0, le=3600)
 
 
 class Ollama(Section):
@@ -159,6 +161,17 @@ class Command(Section):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
+RepoVerb = Literal["fetch", "fast-forward", "branch", "add", "commit", "push", "status", "log"]
+
+
+class ListedRepo(Section):
+    """A repository that `git` tasks may work in, under a name, and what they may do there."""
+
+    path: str = Field(max_length=1024, pattern=r"^(/|~/)[^\x00-\x1f\x7f]+$")
+    remote: str = Field("origin", max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    allow: tuple[RepoVerb, ...] = ("fetch", "fast-forward", "branch", "add", "commit", "status", "log")
+
+
 class VaultSettings(Section):
     """`gofer.toml`: what everybody who syncs the vault shares. It grants nothing."""
 
@@ -186,6 +199,7 @@ class LocalConfig(VaultSettings):
     providers: Mapping[Name, Provider] = {}
     checks: Mapping[Name, Command] = {}
     executors: Mapping[Name, Command] = {}
+    repos: Mapping[Name, ListedRepo] = {}
 
 
 class Settings(LocalConfig):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from agent.errors import Refused
 from agent.files.beneath import READ_LIMIT
@@ -16,13 +16,20 @@ class OverlayFiles:
     def __init__(self, below: VaultFiles) -> None:
         self._below = below
         self._over: dict[str, bytes | None] = {}
+        self._by: dict[str, int] = {}  # the number of the run that proposed it last
 
-    def propose(self, changes: Iterable[Change]) -> None:
-        self._over.update({change.path: change.after for change in changes})
+    def propose(self, changes: Iterable[Change], run: int) -> None:
+        """The run of this number wants these changes: who comes after it sees them."""
+        for change in changes:
+            self._over[change.path], self._by[change.path] = change.after, run
 
-    def clear(self) -> None:
-        """The changes are applied, or dropped: the disk is the truth again."""
-        self._over.clear()
+    def settle(self, runs: Collection[int]) -> None:
+        """The changes of these runs are applied, or dropped: for them the disk is the truth again. What a later run
+        proposed for the same file stays, since nobody has collected it yet."""
+        for path, run in list(self._by.items()):
+            if run in runs:
+                self._over.pop(path, None)
+                self._by.pop(path, None)
 
     def read(self, path: str, limit: int = READ_LIMIT) -> bytes:
         if path in self._over:

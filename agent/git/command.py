@@ -7,7 +7,9 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +18,8 @@ from agent.errors import GoferError, PersonMustAct, TryLater
 
 MINIMUM = (2, 38)  # `git merge-tree --write-tree`
 DEADLINE = 60.0  # seconds; a local git command that takes longer hangs
+GRACE = 2.0  # seconds for a command that may hold locks to remove them when it is told to end
+_LOOK = 0.1  # seconds between looks at `stop` while a command runs
 
 # What never runs for Gofer, whatever the repository or a pusher says (faults G16, G23–G26).
 SAFE = (
@@ -44,23 +48,23 @@ _SILENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "SSH_ASKPASS": "/bin/false",
 }
-_URL_SECRET = re.compile(r"(://)[^/\s]*@")  # a password may hold an @ of its own
+_URL_SECRET = re.compile(r"(://)[^/\s]+@")
 _DISK = ("No space left on device", "Disk quota exceeded", "Read-only file system", "Input/output error")
 
 
-def without_secrets(text: str) -> str:
-    """The text with the users and passwords of its addresses removed."""
-    return _URL_SECRET.sub(r"\1[redacted]@", text)
-
-
 class GitError(GoferError):
-    """A git command failed; `code` is its exit code and `stderr` what it said, secrets in URLs removed."""
+    """A git command failed; `code` is its exit code, `stderr` and `out` what it said, secrets in URLs removed."""
 
-    def __init__(self, args: Sequence[str], code: int, stderr: str, where: str) -> None:
-        self.code, self.stderr = code, without_secrets(stderr.strip())
+    def __init__(self, args: Sequence[str], code: int, stderr: str, where: str, out: str = "") -> None:
+        self.code, self.stderr, self.out = code, without_secrets(stderr.strip()), without_secrets(out)
         command = without_secrets(" ".join(args))
         said = self.stderr.splitlines()[-1] if self.stderr else "it said nothing"
         super().__init__(f"`git {command}` ended with exit code {code}", where=where, why=said)
+
+
+def without_secrets(text: str) -> str:
+    """The text with the user part of every URL replaced: it may hold a password or a token (G40)."""
+    return _URL_SECRET.sub(r"\1[redacted]@", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +108,25 @@ class Git:
         env: Mapping[str, str] | None = None,
         deadline: float = DEADLINE,
         ok: Sequence[int] = (0,),
+        stop: Callable[[], None] | None = None,
     ) -> Done:
         """Run one command to its end. Raises GitError for an exit code not in `ok`, TryLater at the deadline
-        (its whole process group is killed then) or when the disk is full, PersonMustAct for a foreign owner."""
+        (its whole process group is killed then) or when the disk is full, PersonMustAct for a foreign owner.
+
+        `stop` is called ten times a second. What it raises ends the command too, and is raised; a command that can
+        be stopped is asked to end before it is killed, so that it leaves no lock behind.
+        """
         process = self.start(*args, env=env)
+        grace = GRACE if stop else 0.0
         try:
-            out, err = process.communicate(stdin, timeout=deadline)
+            out, err = _communicate(process, stdin, deadline, stop)
         except subprocess.TimeoutExpired:
-            kill_group(process)
+            kill_group(process, grace)
             raise TryLater(
                 f"`git {args[0]}` did not finish within {deadline:g} s and was stopped", where=str(self.folder)
             ) from None
         except BaseException:
-            kill_group(process)
+            kill_group(process, grace)
             raise
         done = Done(process.returncode, out, err.decode("utf-8", "replace"))
         if done.code not in ok:
@@ -145,10 +155,27 @@ class Git:
                 fix=f"git config --global --add safe.directory '{self.folder}' (only if you trust it)",
             )
         if any(words in done.err for words in _DISK):
-            return TryLater(
-                "the disk refused a write of git's", where=where, why=without_secrets(done.err.strip().splitlines()[-1])
-            )
-        return GitError(args, done.code, done.err, where)
+            said = without_secrets(done.err.strip().splitlines()[-1])
+            return TryLater("the disk refused a write of git's", where=where, why=said)
+        return GitError(args, done.code, done.err, where, done.text)
+
+
+def _communicate(
+    process: subprocess.Popen[bytes], stdin: bytes, deadline: float, stop: Callable[[], None] | None
+) -> tuple[bytes, bytes]:
+    if stop is None:
+        return process.communicate(stdin, timeout=deadline)
+    ends = time.monotonic() + deadline
+    given: bytes | None = stdin
+    while True:
+        stop()
+        left = ends - time.monotonic()
+        try:
+            return process.communicate(given, timeout=max(0.0, min(left, _LOOK)))
+        except subprocess.TimeoutExpired:
+            if left <= _LOOK:
+                raise
+            given = None  # what was given is on its way: a later call goes on with it
 
 
 def end(process: subprocess.Popen[bytes], patience: float = 2) -> None:
@@ -160,8 +187,12 @@ def end(process: subprocess.Popen[bytes], patience: float = 2) -> None:
         kill_group(process)
 
 
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and all that it started, and reap it."""
+def kill_group(process: subprocess.Popen[bytes], grace: float = 0.0) -> None:
+    """Kill a process and all that it started, and reap it; with `grace`, after so many seconds to end in order."""
+    if grace:
+        with suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(grace)
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):

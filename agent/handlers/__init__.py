@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agent.handlers import answer, ask, file, heartbeat, status, summarize
+from agent.handlers import answer, ask, file, git, heartbeat, status, summarize
 from agent.handlers.base import Handler
 
 HANDLERS: Mapping[str, Handler] = {
@@ -12,6 +12,7 @@ HANDLERS: Mapping[str, Handler] = {
     "ask": ask.HANDLER,
     "claim-handoff": answer.CLAIM,
     "file": file.HANDLER,
+    "git": git.HANDLER,
     "heartbeat": heartbeat.HANDLER,
     "status": status.HANDLER,
     "summarize": summarize.HANDLER,

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from agent.errors import Refused
 from agent.models.base import Answer
 from agent.vault.values import Result, Role, Task, Tier
 
@@ -46,6 +47,48 @@ class Files(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What was done in a repository: short plain sentences, and git's own words, bounded and without secrets."""
+
+    findings: tuple[str, ...]
+    raw: str = ""
+
+
+class Repo(Protocol):
+    """One of the person's repositories that this machine lists, opened for one thing to do.
+
+    Every name and path is judged here, whoever gives it. `branch` "" is the current one, `remote` "" the configured
+    one; no other remote is ever spoken to. All methods raise Refused when a rule or git forbids it, Busy when the
+    person's own git is at work there, TryLater when the remote is away, CredentialsRefused when it says no to us.
+    """
+
+    def status(self) -> Told: ...
+
+    def log(self, branch: str, count: int) -> Told: ...
+
+    def fetch(self, remote: str) -> Told: ...
+
+    def fast_forward(self, branch: str) -> Told: ...  # the current branch, to what was last fetched
+
+    def branch(self, name: str, start: str) -> Told: ...  # made, not switched to; `start` "" is the current commit
+
+    def add(self, paths: Sequence[str]) -> Told: ...
+
+    def commit(self, paths: Sequence[str], message: str) -> Told: ...  # these paths as they stand, nothing else
+
+    def push(self, branch: str, remote: str) -> Told: ...  # to the same name, never by force
+
+
+def no_repo(name: str, verb: str) -> Repo:
+    """The door to repositories where none is listed."""
+    raise Refused(
+        f"no repository is called '{name}' here",
+        why="this machine's settings list none",
+        fix=f'add [repos.<name>] with path = "/…" to this machine\'s config.toml, with {verb} in its allow',
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """All that a handler may see and do. It holds no Desk, no git, no configuration."""
 
@@ -55,11 +98,12 @@ class Context:
     ask: Callable[
         ..., Answer
     ]  # ask(prompt: str, *, schema=None, max_tokens=…) → Answer; prompts/<type>.md is the system part
-    facts: Callable[[], Mapping[str, Any]]  # what the worker knows of itself: queue, recent runs, models, disk, sync
+    facts: Callable[[], Mapping[str, Any]]  # what the worker knew of itself at the start, if the type `uses_facts`
     note: Callable[[str], None]  # one line into the run's log
     check: Callable[[], None]  # raises TimeUp when the run was cancelled or its time is up; call it in loops
     memory: Path  # a private folder of this type in the state folder, kept between runs (never in the vault)
     run_dir: Path  # this run's own folder
+    repo: Callable[[str, str], Repo] = no_repo  # repo(name, verb): a listed repository, when the verb is allowed there
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +121,10 @@ class Handler:
     run: Callable[[Context, Any], Result]
     limit: float = 60.0  # seconds of wall clock
     understand: Callable[[Task], Params] | None = None
+    outside: bool = False  # waits for other machines: runs beside the rest, so that it never holds code up
     unmarked_waits: bool = False  # deletes, moves or sends: in an Obsidian vault it never starts from an unmarked note
     waits_when: Callable[[Task], bool] | None = None  # narrows `unmarked_waits` to some tasks of the type
+    uses_facts: bool = False  # its context's `facts` are gathered; for every other type they are empty
 
     def waits_unmarked(self, task: Task) -> bool:
         """Whether this task, in an Obsidian vault, must not start before its note is marked open."""

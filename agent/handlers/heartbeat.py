@@ -316,4 +316,5 @@ HANDLER = Handler(
     params=NoParams,
     run=run,
     limit=30.0,
+    uses_facts=True,
 )

@@ -77,4 +77,6 @@ def _run(entry: Mapping[str, Any]) -> str:
     return f"- {shorten(str(title), 80)}: {entry.get('status', '?')} ({entry.get('model') or 'none'}{seconds})"
 
 
-HANDLER = Handler(name="status", tier=Tier.TRIVIAL, role=Role.TASK, params=NoParams, run=run, limit=10.0)
+HANDLER = Handler(
+    name="status", tier=Tier.TRIVIAL, role=Role.TASK, params=NoParams, run=run, limit=10.0, uses_facts=True
+)

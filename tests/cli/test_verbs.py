@@ -249,7 +249,8 @@ def test_q14_a_second_worker_in_the_same_vault_is_told_to_try_later(house: House
     with house.worker() as worker:
         for verb in (["run"], ["run", "--once"]):
             told(house.gofer(*verb), 3, "another worker", f"process {worker.process.pid}", "do: ")
-        assert house.data("status")["workers"][0]["pid"] == worker.process.pid
+        assert house.board()["pid"] == worker.process.pid
+        assert [row["state"] for row in house.data("status")["workers"]] == ["IDLE"]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
@@ -259,7 +260,8 @@ def test_q21_a_signal_ends_the_worker_in_good_order(house: House, number: int, c
         eventually(lambda: house.report("a"))
         worker.signal(number)
         assert worker.process.wait(10) == code
-    assert house.board() == {} and not list((house.state / "claims").iterdir())
+    assert "pid" not in house.board() and not list((house.state / "claims").iterdir())
+    assert [row["state"] for row in house.data("status")["workers"]] == ["STOPPED"]
     assert house.git("status", "--porcelain") == ""
 
 
@@ -350,7 +352,7 @@ def test_status_is_healthy_until_something_needs_a_person(house: House) -> None:
     assert "no worker runs" in problem["what"] and problem["fix"] == "gofer run"
     with house.worker():
         eventually(lambda: house.report("a"))
-        eventually(lambda: house.data("status")["workers"][0]["state"] == "IDLE")
+        eventually(lambda: house.data("status")["workers"][0]["state"] == "READY")
         house.drop("bad.md", "---\nstatus: open\npriority: hgih\n---\nx\n")
         eventually(lambda: house.report("bad"))
         status = house.data("status", code=1)

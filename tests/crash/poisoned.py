@@ -1,6 +1,7 @@
 """Gofer with one weak spot: a task that says POISON kills its worker, while it is parsed or while it runs.
 
-    python poisoned.py parse|run VERB…
+    python poisoned.py parse|run VERB…      the one process that does all
+    python poisoned.py child VERB…          the worker process of a desk that is sound
 
 Nothing else is changed: the death is a real one (SIGKILL), such as an overrun stack or the kernel short of memory
 brings.
@@ -16,6 +17,8 @@ from typing import Any, NoReturn
 
 from agent import handlers
 from agent.cli.main import main
+from agent.crew import program
+from agent.crew.lane import ProcessLane
 from agent.vault import task
 
 
@@ -39,6 +42,10 @@ def weak_handler(context: Any, params: Any) -> Any:
 read, handler = task.read_task, handlers.HANDLERS["status"]
 if sys.argv[1] == "parse":
     task.read_task = weak_reader
+elif sys.argv[1] == "child":
+    ProcessLane.command = (sys.executable, __file__, "be-the-child")
 else:
     handlers.HANDLERS["status"] = replace(handler, run=weak_handler)  # type: ignore[index]
+if sys.argv[1] == "be-the-child":
+    program.main()
 sys.exit(main(sys.argv[2:]))

@@ -12,6 +12,8 @@ from tests.nemesis.faults import ALL
 from tests.nemesis.rounds import Result, run_round
 from tests.nemesis.world import HERE, Plan
 
+SHOWN = 40  # violations of a round; violations.txt has them all
+
 
 def main() -> int:
     """0 when no round violated anything; 1 with the seed and the folder of the first that did."""
@@ -28,7 +30,9 @@ def main() -> int:
         results.append(result)
         print(result, flush=True)
         if result.violations or wanted.verbose:
-            print(*result.notes, *result.violations, sep="\n")
+            print(*result.notes, *result.violations[:SHOWN], sep="\n")
+            if len(result.violations) > SHOWN:
+                print(f"and {len(result.violations) - SHOWN} more")
         if result.violations:
             print(f"\nAgain: python -m tests.nemesis --seconds 1 --seed {seed} (with the same other options)")
             print(f"Kept: {folder} (book.txt, violations.txt, remote.git, a folder for each clone with worker.log)")

@@ -20,8 +20,8 @@ class Expected:
     """One file that was put into the inbox.
 
     `ends`: the words its only outcome may have; empty: it must have none and lie where it is. `local`: it was dropped
-    into the work tree of a worker, so its claim need not be on the server. `token`, `file`: the line that it appends to
-    a file, which must be there exactly once for each task with that token.
+    into the work tree of a worker, so its claim need not be on the server, nor the file if it stays. `token`, `file`:
+    the line that it appends to a file, which must be there exactly once for each task with that token.
     """
 
     path: str

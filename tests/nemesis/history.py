@@ -62,7 +62,8 @@ def check_files(tree: Tree, commits: list[Commit], expected: Expectations) -> li
     tried = {outcome.task for commit in commits for outcome in commit.outcomes}
     said = []
     for task in expected.tasks:
-        if (task.path in tree) != task.stays and task.path not in expected.vanished:
+        there = task.path in tree
+        if there != task.stays and not (task.local and task.stays) and task.path not in expected.vanished:
             said.append(f"I1: {task.path} {'is not' if task.stays else 'is still'} in the inbox ({task.id})")
         if task.id in tried:
             said.extend(f"I1: {task.id}: {problem}" for problem in _kept(tree, task, reports, finished, lines))

@@ -96,7 +96,8 @@ class Machine:
             self.kill()
             return f"the worker of {self.name} did not end within {PATIENCE:g} s of TERM"
         self._process = None
-        return "" if code == 0 else f"the worker of {self.name} ended with exit code {code}"
+        calm = (0, -signal.SIGTERM)  # the second: before it was ready to hear of it
+        return "" if code in calm else f"the worker of {self.name} ended with exit code {code}"
 
     def kill(self) -> None:
         """kill -9, the worker's own process alone, as the kernel would when memory is short."""

@@ -101,10 +101,11 @@ class Person:
         """A task that is not committed, in the work tree of a machine."""
         machine = self._rng.choice(self.machines)
         for drop in self._writer.drops(local=True):
-            text = drop.text
             self.book.ask(drop.expected)
+            if drop.expected.stays:
+                self.book.wrote(machine.name, drop.expected.path, drop.text.encode())
             part = machine.folder / "part"
-            part.write_text(text, "utf-8")
+            part.write_bytes(drop.text.encode())
             target = machine.root / drop.expected.path
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(part, target)

@@ -39,8 +39,9 @@ class Result:
 
 
 def run_round(plan: Plan, folder: Path, *, keep: bool = False) -> Result:
-    """Everything of a round happens in `folder`, which must be empty. Whatever it finds is in the result."""
-    began, done = time.monotonic(), []
+    """Everything of a round happens in `folder`, a new or empty one. Whatever it finds is in the result."""
+    began, done = time.monotonic(), list[str]()
+    folder.mkdir(exist_ok=True)
     with world(plan, folder) as here:
         busy = threading.Thread(target=_busy, args=(here,), name="person")
         for machine in here.machines:
@@ -81,8 +82,12 @@ def _supervise(here: World) -> None:
     """A worker that died although nobody killed it is a violation; it is started again all the same."""
     for machine in here.machines:
         if not machine.alive:
-            here.book.violated(f"the worker of {machine} ended by itself; {machine.said()[-300:]!r}")
+            first = f"the worker of {machine} ended by itself"
+            if not any(sentence.startswith(first) for sentence in here.book.violations):
+                here.book.violated(f"{first}; {machine.said()[-300:]!r}")
+            here.note(first)
             machine.start()
+            here.pause(1)
 
 
 def _drain(here: World) -> None:

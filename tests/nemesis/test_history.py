@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,13 @@ def test_an_invalid_file_that_was_taken_away_or_told_twice(scribe: Scribe) -> No
     assert any(f"{bad.id} was done 2 times: invalid by" in line for line in found)
     assert f"I1: {bad.path} is not in the inbox ({bad.id})" in found
     assert any(line.startswith("I3: ") and line.endswith(f"deletes {bad.path}") for line in found)
+
+
+def test_what_was_dropped_into_a_tree_and_stays_need_not_be_on_the_server(scribe: Scribe) -> None:
+    text = "---\nneeds: gpu\n---\n"
+    wait = Expected("inbox/wait.md", task_id("inbox/wait.md", text), NEVER)
+    assert said(scribe, wait) == [f"I1: {wait.path} is not in the inbox ({wait.id})"]
+    assert said(scribe, replace(wait, local=True)) == []
 
 
 @pytest.mark.parametrize(("text", "count"), [(None, 0), ("other\n", 0), ("token-a\ntoken-a\n", 2), ("token-ab\n", 0)])

@@ -118,7 +118,7 @@ def _found(site: Site, remote: Remote) -> None:
     assert (vault / "inbox").is_dir(), done.stdout + done.stderr
     for path in SHARED:
         (vault / path).parent.mkdir(exist_ok=True)
-        (vault / path).write_text("", "utf-8")
+        (vault / path).write_text("# Shared\n" if path == SHARED[0] else "", "utf-8")  # an empty file is a case
     git(vault, "add", "-A", env=env)
     git(vault, "commit", "-q", "--allow-empty", "-m", "a vault", env=env)
     git(vault, "push", "-q", remote.url, "HEAD:main", env=env)

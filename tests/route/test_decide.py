@@ -14,7 +14,7 @@ from tests.route import SHIPPED, task
 
 REVIEW = "Review PR #214 and leave substantive comments"
 SUMMARY = "Summarize memory/meetings/2026-11-18.md in five bullets"
-GIT = "git fetch origin and fast-forward main"
+GIT = "git fetch origin and fast-forward main in repos/site"
 RIDDLE = "Blorb the frumious gizmo"
 
 

@@ -1,0 +1,69 @@
+"""The bench: what a process needs to do tasks. It gives each handler its narrow view of the world."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.asking import Asking
+from agent.errors import Doubt, Refused, TaskOver
+from agent.files.overlay import OverlayFiles
+from agent.handlers import HANDLERS
+from agent.handlers.base import Context
+from agent.repos import ListedRepos
+from agent.runner import Run
+from agent.vault.params import read_params
+from agent.vault.values import HandoffReason, Result, Status, Tier, Who
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One process's bench. Nothing of one task is left for the next but what it proposed to change."""
+
+    state: Path
+    overlay: OverlayFiles
+    asking: Asking
+    max_attempts: int
+    repos: ListedRepos
+
+    def perform(self, run: Run) -> Result:
+        """What a task is: its handler, with the little of the world that it may see. Raises what it raises."""
+        task, decision = run.task, run.decision
+        if task.problem is not None:
+            return Result(Status.INVALID)
+        run.check()
+        if run.claim.attempt > self.max_attempts:
+            raise TaskOver(
+                f"it brought the worker down {self.max_attempts} times and was given up",
+                fix=f"look at the text, then: gofer retry {task.id}",
+            )
+        if decision.who is Who.LEAD:
+            return Result(Status.HANDED_OFF, handoff=decision.handoff_reason or HandoffReason.COMPLEX)
+        handler = HANDLERS.get(decision.type)
+        if handler is None:
+            raise Doubt(f"the type '{decision.type}' is not built yet", reason=HandoffReason.NEEDS)
+        if task.model == "none" and handler.tier is not Tier.TRIVIAL:
+            raise Refused("the task says model: none, and its type needs a model", fix="model: local, or another type")
+        params = handler.understand(task) if handler.understand else read_params(task, handler.params)
+        memory = self.state / "memory" / handler.name
+        memory.mkdir(parents=True, exist_ok=True)
+        context = Context(
+            task=task,
+            now=run.started,
+            files=self.overlay,
+            ask=self.asking.of(run),
+            facts=lambda: run.facts,
+            note=run.folder.note,
+            check=run.check,
+            memory=memory,
+            run_dir=run.folder.path,
+            repo=self.repos.of(run.check),
+        )
+        result = handler.run(context, params)
+        self.overlay.propose(result.changes, run.number)
+        return result
+
+    def log_defect(self, run: Run, error: BaseException) -> None:
+        """The whole traceback into the run's log."""
+        run.folder.note("".join(traceback.format_exception(error)))
