@@ -159,7 +159,8 @@ class Git:
                 fix=f"git config --global --add safe.directory '{self.folder}' (only if you trust it)",
             )
         if any(words in done.err for words in _DISK):
-            return TryLater("the disk refused a write of git's", where=where, why=done.err.strip().splitlines()[-1])
+            said = without_secrets(done.err.strip().splitlines()[-1])
+            return TryLater("the disk refused a write of git's", where=where, why=said)
         return GitError(args, done.code, done.err, where, done.text)
 
 
