@@ -18,8 +18,7 @@ from agent.asking import Asking
 from agent.bench import Bench
 from agent.board import Board
 from agent.budget import rate_of
-from agent.claims import LocalClaims, RemoteClaims
-from agent.claims.remote import LEASE
+from agent.claims import LEASE, LocalClaims, RemoteClaims, namespace_of
 from agent.clock import utc_now
 from agent.config import Settings, load_settings, state_dir
 from agent.crew.hiring import lanes, names
@@ -149,7 +148,9 @@ class Desk:
             poll=wish.poll_seconds, rate=rate, ring=ring, young=YOUNG if self.workers else 0.0,
         )  # fmt: skip
         lease = float(env.get("GOFER_LEASE_S") or LEASE)
-        claims = RemoteClaims(sync.network, state / "claims.json", self.worker, lease=lease)
+        claims = RemoteClaims(
+            sync.network, state / "claims.json", self.worker, lease=lease, namespace=namespace_of(state)
+        )  # fmt: skip
         self.publisher.placed_only = True
         follower = Follower(repository, self.branch, history, WorkTree(repository, self.files))
         self.presence = Presence(

@@ -25,6 +25,7 @@ from agent.route.types import KNOWN_TYPES
 from agent.runner import Run
 from agent.sights import Sight
 from agent.vault.finished import Archive
+from agent.vault.report import invalid_path
 from agent.vault.task import read_task
 from agent.vault.values import Decision, Status, Task
 
@@ -196,9 +197,15 @@ class Intake:
             return ""
         obsidian = (self.root / ".obsidian").is_dir()
         situation = Situation(HANDLERS, self.offers, obsidian, partial(outcome_of, self.root, self.archive), self.away)
-        told = drop.key in self.journal.told
+        told = task.problem is not None and self._is_told(drop, task)
         reason = not_now(task, decision, situation, now, committed=drop.committed, told=told)
         return reason or self._not_here(drop, task)
+
+    def _is_told(self, drop: Drop, task: Task) -> bool:
+        """Whether this file was reported as no task, here or by another machine that sees it too."""
+        if drop.key not in self.journal.told and self.exchange and self.exchange.sights.holds(invalid_path(task)):
+            self.journal.tell([drop.key])
+        return drop.key in self.journal.told
 
     def _not_here(self, drop: Drop, task: Task) -> str:
         """Why this worker does not start it, "" when it may: what the remote says, and who else has it."""
@@ -213,7 +220,7 @@ class Intake:
         """Let it rest. The attempt does not count; nothing is lost and nobody is told twice."""
         self.give_back(drop.key)
         until = time.monotonic() + (0.0 if reason == TURN else 1.0 if self.exchange else RECHECK)
-        if task.problem is not None or is_draft(task, reason):
+        if (task.problem is not None and task.problem.what in reason) or is_draft(task, reason):
             until = float("inf")
         elif task.not_before and reason.startswith("not before"):
             until = time.monotonic() + max(0.0, task.not_before.timestamp() - time.time())
@@ -262,6 +269,10 @@ class Intake:
         except (TryLater, CredentialsRefused) as error:
             self._not_won |= {want.task: str(error) for want in few}
             won = {}
+        for task in [task for _, task, _ in wanted if task.problem and task.id in won]:
+            if self.exchange.sights.holds(invalid_path(task)):  # another machine was faster, and has let go of it
+                del won[task.id]
+                self.exchange.claims.release([task.id])
         if refusal := self.exchange.claims.refusal:
             self._not_won |= {want.task: f"the remote allows no claims: {refusal}" for want in few}
         lost = [want.task for want in shared if want.task not in won]

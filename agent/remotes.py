@@ -5,7 +5,9 @@ from __future__ import annotations
 import tomllib
 
 from agent.errors import PersonMustAct
+from agent.git.command import without_secrets
 from agent.git.repository import Repository
+from agent.redact import redact_tokens
 
 CONFIRMED = "gofer.remote"  # in the clone's own git configuration, where `gofer init --remote` notes it
 
@@ -44,3 +46,8 @@ def is_source(repository: Repository) -> bool:
 def address(repository: Repository, remote: str) -> str:
     """Where pushes go, as git resolves it. It may hold a password: never show it."""
     return repository.git.run("remote", "get-url", "--push", "--", remote).text
+
+
+def shown(repository: Repository, remote: str) -> str:
+    """The address as people may see it: without user, password and tokens."""
+    return redact_tokens(without_secrets(address(repository, remote)))

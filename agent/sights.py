@@ -89,6 +89,11 @@ class Sights:
         found = self.repository.contents(f"{treeish}:{path}") if treeish else None
         return None if found is None else revision_of(found)
 
+    def holds(self, path: str) -> bool:
+        """Whether the remote has this file, as far as it was seen."""
+        tip = self.sync.last_known
+        return tip is not None and self.repository.info(f"{tip}:{path}") is not None
+
     # -- outcomes that do not fit ----------------------------------------------------------------------------------
 
     def unfit(self, records: Iterable[Record]) -> None:

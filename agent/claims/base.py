@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NAMESPACES = ("refs/gofer/claims/", "refs/heads/gofer/claims/")  # the second where a host allows no other
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

@@ -28,15 +28,25 @@ class LocalClaims:
         self._claims, self._lives = folder / "claims", folder / "lives"
         for place in (self._claims, self._lives):
             place.mkdir(parents=True, exist_ok=True)
-        self.worker, self.boot = worker, secrets.token_hex(8)
-        self._life = FileLock(self._lives / f"{self.boot}.lock")
-        self._life.acquire(blocking=False)
+        self.worker = worker
+        self.boot, self._life = self._begin()
         self._card = self._lives / f"{self.boot}.json"
         self._write_card()
 
+    def _begin(self) -> tuple[str, FileLock]:
+        """A life of our own. A sweep may look at its lock before we hold it, and bury it: then another one."""
+        while True:
+            boot = secrets.token_hex(8)
+            life = FileLock(self._lives / f"{boot}.lock")
+            life.acquire()
+            if (self._lives / f"{boot}.lock").exists():
+                return boot, life
+            life.release()
+
     def take(self, wanted: Sequence[Wanted]) -> dict[str, Claim]:
         """Claim tasks; the result holds those that were won, by id. The others are held by a living worker."""
-        claims = {want.task: self._take(want.task, want.attempt) for want in wanted}
+        unique = {want.task: want for want in wanted}.values()
+        claims = {want.task: self._take(want.task, want.attempt) for want in unique}
         return {task: claim for task, claim in claims.items() if claim}
 
     def _take(self, task: str, attempt: int) -> Claim | None:
@@ -64,9 +74,8 @@ class LocalClaims:
         for path in self._claims.iterdir():
             if self._abandoned(path):
                 path.unlink(missing_ok=True)
-        for life in self._lives.glob("*.*"):
-            if life.stem != self.boot and not self._alive(life.stem):
-                life.unlink(missing_ok=True)
+        for boot in {life.stem for life in self._lives.glob("*.*")} - {self.boot}:
+            self._alive(boot, bury=True)
 
     def close(self) -> None:
         self._life.release()
@@ -104,21 +113,27 @@ class LocalClaims:
     def _owner(self, path: Path) -> str | None:
         try:
             return str(json.loads(path.read_bytes())["boot"])
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def _abandoned(self, path: Path) -> bool:
         owner = self._owner(path)
         return owner is None or (owner != self.boot and not self._alive(owner))
 
-    def _alive(self, boot: str) -> bool:
+    def _alive(self, boot: str, *, bury: bool = False) -> bool:
+        """Whether the worker of this life holds its lock. `bury`: if not, what it left is removed under the lock."""
         life = self._lives / f"{boot}.lock"
-        if not life.exists():
+        if not life.exists() and not bury:
             return False
         probe = FileLock(life)
         try:
             probe.acquire(blocking=False)
         except Timeout:
             return True
-        probe.release()
+        try:
+            if bury:
+                for left in self._lives.glob(f"{boot}.*"):
+                    left.unlink(missing_ok=True)
+        finally:
+            probe.release()
         return False

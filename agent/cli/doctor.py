@@ -27,7 +27,7 @@ def doctor(vault: Path | None, as_json: bool, fix: bool) -> int:
         (root / "inbox").mkdir(exist_ok=True)
         (root / "outbox").mkdir(exist_ok=True)
         Branch(Repository(root)).repair()
-    checks = check_up(root, os.environ, datetime.now(UTC))
+    checks = check_up(root, os.environ, datetime.now(UTC), online=True)
     if as_json:
         print_json(as_data(checks))
     else:

@@ -99,7 +99,8 @@ class Git:
     def __init__(self, folder: Path, git_dir: Path | None = None) -> None:
         self.folder, self.git_dir = folder, git_dir
         self._command = _git_class()(str(folder))
-        where = [f"--git-dir={git_dir}"] if git_dir else []
+        # GitPython runs in the current folder when its own is gone: then it would be another repository (a vault, say).
+        where = ["-C", str(folder.absolute()), *([f"--git-dir={git_dir.absolute()}"] if git_dir else [])]
         self._prefix = ["git", *where, *[a for setting in SAFE for a in ("-c", setting)]]
 
     def run(
@@ -159,7 +160,8 @@ class Git:
                 fix=f"git config --global --add safe.directory '{self.folder}' (only if you trust it)",
             )
         if any(words in done.err for words in _DISK):
-            return TryLater("the disk refused a write of git's", where=where, why=done.err.strip().splitlines()[-1])
+            said = without_secrets(done.err.strip().splitlines()[-1])
+            return TryLater("the disk refused a write of git's", where=where, why=said)
         return GitError(args, done.code, done.err, where, done.text)
 
 
