@@ -224,7 +224,7 @@ class Desk:
             len(self.intake.look.settling),
             len(self.journal.owed),
             self.outlet.stuck,
-            self.intake.more or news,
+            self.intake.more or news or self.intake.outdated,
             published.soon,
             min(times, default=None),
         )

@@ -144,7 +144,7 @@ class Exchange:
         step = self._push(now)
         stuck = self.landing.follow(now)
         if self.landing.at_tip:
-            self.persons.followed()
+            self.persons.forget()
         if step.done and not stuck and not self._owed() and person == self.persons.files(self.sync.tip):
             self._settled = self._looks()
         return self._told(step, stuck)
@@ -301,6 +301,7 @@ class Exchange:
         if self.sync.rewound:
             self.sync.rewound, self._resolved = False, None
             self.journal.unpush(self.journal.pushed)
+            self.persons.forget()
         doubtful = [r for key, r in self.journal.owed.items() if key in self.journal.pushing and r.claim]
         if not doubtful or self.sync.tip is None or self._resolved == self.sync.tip:
             return

@@ -104,7 +104,7 @@ class Intake:
         clock = time.monotonic()
         self._running = tuple(running)
         self._cancel()
-        self._state = self.outcomes, self.holding.state
+        self._state = self._now()
         self.trouble = ""
         try:
             drops = self._patience.call(lambda: self._candidates(clock, now))
@@ -119,6 +119,14 @@ class Intake:
         self.journal.begin(fresh)
         self._begun.update(fresh)
         return drops
+
+    def _now(self) -> object:
+        return self.outcomes, self.holding.state
+
+    @property
+    def outdated(self) -> bool:
+        """Whether something that waits may start by now."""
+        return bool(self.resting) and self._state != self._now()
 
     def _cancel(self) -> None:
         self.cancelled = self.requests.pending(CANCEL)
@@ -175,6 +183,7 @@ class Intake:
         )
         if identity.left_over:
             self.forget(drop.path, identity.task.revision)
+            self.resting.pop(drop.path, None)  # or it would be published anew
             self.give_back(drop.key)
             return None
         return with_parameters(identity.task)
@@ -258,9 +267,10 @@ class Intake:
             self.journal.back([key])
 
     def ended(self, keys: Iterable[str]) -> None:
-        """So many runs are over."""
-        self._begun.difference_update(keys)
-        self.outcomes += 1
+        """These runs are over."""
+        keys = set(keys)
+        self._begun -= keys
+        self.outcomes += len(keys)
 
     @property
     def wake_times(self) -> list[float]:
