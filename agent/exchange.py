@@ -68,10 +68,15 @@ class Exchange:
     # -- what others need to know ----------------------------------------------------------------------------------
 
     def goes_here(self, record: Record) -> bool:
-        """Whether an outcome is committed here at once: the remote is away, nobody else can see its task, and no push
-        of it was begun that may have arrived."""
-        away = self.sync.away_since is not None and self.sync.person != "off"
-        return away and not record.shared and record.key not in self.journal.pushing | self.journal.pushed
+        """Whether an outcome is committed here at once: the remote is away, nobody else can see its task, and the
+        commit cannot contradict what is on the remote. So the branch must have followed, no push may have arrived
+        without an answer, and a file that is on the remote waits to be changed until it can be changed there."""
+        if self.sync.away_since is None or self.sync.person == "off" or record.shared or self.journal.pushing:
+            return False
+        if record.key in self.journal.pushed or any(self.sights.holds(change.path) for change in record.changes):
+            return False
+        tip, head = self.sync.last_known, self.repository.head().commit
+        return tip is None or (head is not None and self.sync.history.relation(head, tip).behind == 0)
 
     @property
     def stop_there(self) -> frozenset[str]:
