@@ -157,12 +157,15 @@ class Desk:
             sync.network, self.worker, self.settings.worker.offers, utc_now(), rationed=rate is not None
         )
         return Exchange(
-            sync, claims, Sights(sync, claims, wish.offline),
+            sync, claims, Sights(sync, claims, wish.offline, self._unpushed),
             Persons(repository, sync.remembered, wish.person, self._waiting_drops, dict),
             Drafter(repository, self.publisher.read, gate.scan), self.publisher,
             Quarantine(state / "quarantine", self.journal, scribe, GROUP), Landing(sync, follower, self.publisher),
             lambda: frozenset(rest.task.id for rest in self.intake.resting.values()),
         )  # fmt: skip
+
+    def _unpushed(self) -> frozenset[str]:
+        return frozenset(r.task for key, r in self.journal.owed.items() if key not in self.journal.pushed)
 
     def _waiting_drops(self) -> Mapping[str, bytes | None]:
         return self.intake.to_publish()

@@ -57,7 +57,6 @@ class Exchange:
         self.publisher, self.quarantine, self.landing, self._resting = publisher, quarantine, landing, resting
         self.repository, self.store, self.branch = publisher.repository, publisher.store, publisher.branch
         self.journal = publisher.journal
-        self._recovered = False
         self._settled: object = None  # how everything looked when nothing was left to do
         self._resolved: str | None = None  # the tip in which lost answers were looked up
         self._not_before, self._held, self._why = 0.0, 0.0, ""
@@ -141,7 +140,7 @@ class Exchange:
         if self.sync.away or self.sync.paused:
             return Published(waiting=self.sync.words(len(self._owed())) if self._owed() else "")
         self._answers()
-        self._recover()
+        self.sights.recover()
         self.claims.renew()
         self.sights.watch(self._resting)
         if self._looks() == self._settled:
@@ -313,9 +312,3 @@ class Exchange:
         said = frozenset(self.repository.trailers(self.sync.tip, "Gofer-Claim", HISTORY))
         self._arrived([record for record in doubtful if record.claim in said])
         self._resolved = self.sync.tip
-
-    def _recover(self) -> None:
-        """At the first contact after a start: which claims an earlier worker of ours left."""
-        if not self._recovered:
-            self.claims.recover({record.task for record in self._owed()})
-            self._recovered = True

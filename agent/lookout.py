@@ -114,6 +114,7 @@ class Lookout:
                 self.soon()
                 return None
         else:
+            self.network.repair()  # half a pack of every try would fill the disk
             self.missed(found or TryLater("the look at the remote was interrupted"))
         return found
 

@@ -24,14 +24,16 @@ class Sight:
 
 
 class Sights:
-    """One clone's view of its own tasks. `offline`: "wait" or "work", for shared ones while the remote is away."""
+    """One clone's view of its own tasks. `offline`: "wait" or "work", for shared ones while the remote is away.
+    `owed()` gives the ids of those whose outcome is still to be pushed."""
 
-    def __init__(self, sync: Sync, claims: RemoteClaims, offline: str) -> None:
-        self.sync, self.claims, self.offline = sync, claims, offline
+    def __init__(self, sync: Sync, claims: RemoteClaims, offline: str, owed: Callable[[], Collection[str]]) -> None:
+        self.sync, self.claims, self.offline, self._owed = sync, claims, offline, owed
         self.repository = sync.repository
         self._unfit: dict[str, str] = {}  # path of a task whose outcome did not fit → the tip that it did not fit
         self._own: dict[str, str] = {}  # path → revision of tasks that nobody else could see when they were looked at
         self._watched = 0
+        self._recovered = False
 
     def of(self, path: str, raw: bytes) -> Sight:
         """What the remote means for the task in this file."""
@@ -111,6 +113,7 @@ class Sights:
 
     def take(self, wanted: Sequence[Wanted], paths: Mapping[str, str]) -> dict[str, bool]:
         """Claim shared tasks, and look again that they are still there. Task id → won."""
+        self.recover()
         won = self.claims.take(wanted)
         if not won:
             return {}
@@ -120,6 +123,12 @@ class Sights:
         there -= self._finished(there)
         self.claims.release(won.keys() - there)
         return dict.fromkeys(there, True)
+
+    def recover(self) -> None:
+        """At the first contact after a start: which claims an earlier worker of ours left."""
+        if not self._recovered:
+            self.claims.recover(self._owed())
+            self._recovered = True
 
     def _finished(self, tasks: Collection[str]) -> set[str]:
         """Those of these ids that have ended on the remote since the commit that the work tree stands on."""
