@@ -19,6 +19,7 @@ from agent.git.network import Network
 from agent.git.repository import Head, Repository
 from agent.inbox import Inbox
 from agent.remotes import choose, is_source, shown
+from agent.repos import ListedRepos
 from agent.survey import FULL_DISK, Survey
 from agent.watch import Bell, Watcher
 
@@ -44,6 +45,7 @@ def check_up(root: Path, env: Mapping[str, str], now: datetime, *, online: bool 
         Check("gofer", True, f"{__version__}, worker {survey.settings.worker.name}"),
         *_git(survey, now, online),
         *_settings(survey),
+        *_repos(survey),
         *_model(survey),
         *_files(survey),
         *_inbox(survey, now),
@@ -147,6 +149,20 @@ def _settings(survey: Survey) -> Iterator[Check]:
         yield Check("matrix", False, f"{problem.what} ({problem.where}): {problem.why}", problem.fix)
     else:
         yield Check("matrix", True, f"{rows} rows")
+
+
+def _repos(survey: Survey) -> Iterator[Check]:
+    try:
+        door = ListedRepos(survey.settings.repos, survey.root, Repository(survey.root).common_dir)
+    except GoferError:
+        return  # told above
+    for name, listed in sorted(survey.settings.repos.items()):
+        try:
+            for verb in listed.allow[:1]:
+                door.open(name, verb)
+            yield Check("repos", True, f"{name}: {', '.join(listed.allow) or 'nothing is allowed'}")
+        except GoferError as error:
+            yield Check("repos", False, f"{error.what} ({error.where}): {error.why}", error.fix)
 
 
 def _model(survey: Survey) -> Iterator[Check]:

@@ -34,11 +34,14 @@ from agent.git.follow import Follower
 from agent.git.history import History
 from agent.git.repository import Repository
 from agent.git.store import Store
+from agent.git.worktree import WorkTree
 from agent.inbox import Inbox
 from agent.intake import RECHECK, Intake
 from agent.journal import Journal, Record
+from agent.landing import Landing
 from agent.models.base import Model
 from agent.outlet import Outlet
+from agent.persons import Persons
 from agent.presence import Presence
 from agent.publish import GROUP, Published, Publisher
 from agent.quarantine import Quarantine
@@ -48,8 +51,9 @@ from agent.repos import ListedRepos
 from agent.requests import Requests
 from agent.route.router import Router
 from agent.runs import RunFolders
+from agent.sights import Sights
 from agent.stopping import at_once, stopped
-from agent.sync import Sync
+from agent.sync import YOUNG, Sync
 from agent.text import utc
 from agent.tray import outdated, taken_out
 from agent.vault.finished import Archive
@@ -68,6 +72,7 @@ class Tick:
     owed: int = 0
     stuck: str = ""  # why what is owed is not published
     more: bool = False  # there is more to do right now
+    soon: bool = False  # the exchange with the remote goes on by itself
     next_at: float | None = None  # monotonic seconds: when to travel again at the latest
 
 
@@ -139,23 +144,28 @@ class Desk:
         history = History(repository, state / "merge.git")
         rate = wish.pushes_per_minute or rate_of(address(repository, self.remote))
         sync = Sync(
-            repository, self.store, self.branch, history, state, self.remote,
-            person=wish.person, poll=wish.poll_seconds, rate=rate, ring=ring,
+            repository, self.store, self.branch, history, state, self.remote, person=wish.person,
+            poll=wish.poll_seconds, rate=rate, ring=ring, young=YOUNG if self.workers else 0.0,
         )  # fmt: skip
         lease = float(env.get("GOFER_LEASE_S") or LEASE)
         claims = RemoteClaims(
             sync.network, state / "claims.json", self.worker, lease=lease, namespace=namespace_of(state)
         )  # fmt: skip
         self.publisher.placed_only = True
+        follower = Follower(repository, self.branch, history, WorkTree(repository, self.files))
         self.presence = Presence(
             sync.network, self.worker, self.settings.worker.offers, utc_now(), rationed=rate is not None
         )
         return Exchange(
-            sync, claims, Follower(repository, self.branch, history, self.files),
+            sync, claims, Sights(sync, claims, wish.offline),
+            Persons(repository, sync.remembered, wish.person, self._waiting_drops, dict),
             Drafter(repository, self.publisher.read, gate.scan), self.publisher,
-            Quarantine(state / "quarantine", self.journal, scribe, GROUP),
-            self._waiting_drops, offline=wish.offline,
+            Quarantine(state / "quarantine", self.journal, scribe, GROUP), Landing(sync, follower, self.publisher),
+            lambda: frozenset(rest.task.id for rest in self.intake.resting.values()),
         )  # fmt: skip
+
+    def _waiting_drops(self) -> Mapping[str, bytes | None]:
+        return self.intake.to_publish()
 
     def _recover(self) -> None:
         self.branch.repair(self.journal.moving)
@@ -193,18 +203,16 @@ class Desk:
     def tick(self, published: Published) -> Tick:
         """Sum a travel up, and show it on the board."""
         self._show()
-        news = self.exchange is not None and self.exchange.news
-        if self.exchange:
-            self.exchange.news = False
         if self.intake.look.settling:
             self.workbench.prepare()  # a process needs about as long to start as a file to settle
+        news = self.exchange is not None and self.exchange.landing.moved  # it may have brought tasks
         times = [*self.intake.wake_times, *self.workbench.wake_times]
-        if published.soon or self.journal.owed:
-            times.append(time.monotonic() + (0.05 if published.soon else 1.0))
         if published.at:
             times.append(published.at)
+        elif published.soon or self.journal.owed:
+            times.append(time.monotonic() + (0.05 if published.soon else 1.0))
         if self.exchange:
-            times.append(self.exchange.sync.wake_at())
+            times.append(self.exchange.sync.lookout.wake_at)
         return Tick(
             published.records,
             len(self.workbench.runs),
@@ -212,6 +220,7 @@ class Desk:
             len(self.journal.owed),
             self.outlet.stuck,
             self.intake.more or news,
+            published.soon,
             min(times, default=None),
         )
 
@@ -232,9 +241,6 @@ class Desk:
     def at_rest(self) -> bool:
         """Whether all that lies here was exchanged with the remote, as far as it can be."""
         return self.exchange is None or self.exchange.at_rest
-
-    def _waiting_drops(self) -> Mapping[str, bytes | None]:
-        return self.intake.to_publish()
 
     def catch_up(self) -> None:
         """Look at the remote before anything else is done, if there is one and it answers."""

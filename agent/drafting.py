@@ -19,15 +19,20 @@ from agent.vault import ledger
 from agent.vault.layout import TASKS, ledger_path
 from agent.vault.values import Change
 
+_DERIVED = re.compile(r"-[0-9a-f]{8}(-[0-9]+)?$")
+
 
 @dataclass(slots=True)
 class Draft:
-    """Paths with their new bytes (None: gone), the records that are in it and those that do not fit any more.
-    `private`: changes that hold a secret; they are made in the work tree here and published nowhere."""
+    """Paths with their new bytes (None: gone), the records that are in it, those that are in the tree already, and
+    those that do not fit any more. `person`: what of it is the person's. `private`: changes that hold a secret; they
+    are made in the work tree here and published nowhere."""
 
     files: dict[str, bytes | None] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
+    landed: list[Record] = field(default_factory=list)
     unfit: list[Record] = field(default_factory=list)
+    person: dict[str, bytes | None] = field(default_factory=dict)
     private: list[Change] = field(default_factory=list)
 
 
@@ -50,36 +55,49 @@ class Drafter:
         records: Iterable[Record],
         person: Mapping[str, bytes | None],
         leaving: Iterable[str],
+        ended: Mapping[str, str],
         day: date,
     ) -> Draft:
-        """Plan a commit on `treeish`. `local` is the commit that the work tree stands on."""
+        """Plan a commit on `treeish`. `local` is the commit that the work tree stands on. `ended`: task files whose
+        outcome is on the remote, with the revision that was run: a commit of the person's may bring them back."""
         draft = Draft()
         tree = _Tree(self.repository, treeish, draft.files)
+        for path, run in ended.items():
+            if (raw := tree.read(path)) is not None and revision_of(raw) == run:
+                tree.put(path, None)
         for path in leaving:
             if treeish and tree.blob(path) == _blob(self.repository, local, path):
                 tree.put(path, None)
         for path, data in person.items():
-            if not self._unchanged(path, data, local):
+            if self._is_theirs(path, data, tree, local):
                 tree.put(path, data)
+                draft.person[path] = data
         for record in records:
             self._add(record, draft, tree, local)
         self._ledgers(draft, tree, day)
         return draft
 
-    def _unchanged(self, path: str, data: bytes | None, local: str | None) -> bool:
-        """Whether a file is as its commit has it: then it is not the person who puts it there. On the remote it may
-        have ended by now."""
-        if data is None or local is None:
+    def _is_theirs(self, path: str, data: bytes | None, tree: _Tree, local: str | None) -> bool:
+        """Whether it is the person who changed this file, and nobody else: what is as their commit has it may have
+        ended on the remote by now, and what was changed there too is for them to bring together."""
+        there, here = tree.blob(path), _blob(self.repository, local, path)
+        if data is None:
+            return there is not None and there == here
+        before = self.repository.contents(f"{local}:{path}") if here else None
+        if before is not None and revision_of(before) == revision_of(data):
             return False
-        there = self.repository.contents(f"{local}:{path}")
-        return there is not None and revision_of(there) == revision_of(data)
+        return there in (None, here)
 
     def _add(self, record: Record, draft: Draft, tree: _Tree, local: str | None) -> None:
+        finished = [path for path in record.files if path.startswith(f"{TASKS}/")]
+        if finished and all(tree.blob(p) == self.repository.blob_id(record.files[p].encode()) for p in finished):
+            draft.landed.append(record)  # a push whose answer was lost has brought it there
+            return
         changes = self._fit(record, tree, local)
         if changes is None:
             draft.unfit.append(record)
             return
-        if any(path.startswith(f"{TASKS}/") and tree.blob(path) for path in record.files) and not record.about:
+        if any(tree.blob(path) for path in finished) and not record.about:
             record = twin(record, tree)  # the same text was dropped on another machine, and has ended there
         for path, text in record.files.items():
             tree.put(path, text.encode())
@@ -100,7 +118,7 @@ class Drafter:
         seen: dict[str, bytes | None] = {}
         for change in record.changes:
             there = seen[change.path] if change.path in seen else tree.read(change.path)
-            if _digest(there) not in (change.before, _digest(change.after)) and not self._mine(change, there, local):
+            if _digest(there) != change.before and not self._mine(change, there, local):
                 return None
             seen[change.path] = change.after
             fitting.append(change)
@@ -156,9 +174,17 @@ class _Tree:
 
 def twin(record: Record, tree: _Tree) -> Record:
     """The same outcome under the next free number of its id, in names and texts alike."""
-    named = [path for path in record.files if record.task in path]
+    name = re.compile(rf"(?<![A-Za-z0-9._-]){re.escape(record.task)}(?![A-Za-z0-9_-])")
+    # In a text a derived id stands for itself; one that a person chose may be any word, so only where it is the id.
+    stated = re.compile(rf"""((?:^task: |"task":)["']?){re.escape(record.task)}(?=["']?[,}}]|["']?$)""", re.M)
+
+    def path_of(path: str, new: str) -> str:
+        folder, slash, base = path.rpartition("/")
+        return folder + slash + name.sub(new, base)
+
+    named = [path for path in record.files if path_of(path, "") != path]
     number = 2
-    while any(tree.blob(path.replace(record.task, f"{record.task}-{number}")) for path in named):
+    while any(tree.blob(path_of(path, f"{record.task}-{number}")) for path in named):
         number += 1
     new = f"{record.task}-{number}"
     stems = [path.removesuffix(".md") for path in record.files if path not in named and tree.blob(path)]
@@ -166,9 +192,10 @@ def twin(record: Record, tree: _Tree) -> Record:
     def renamed(text: str) -> str:
         for stem in stems:  # its name in memory holds the second, and both ended in the same one
             text = text.replace(stem, f"{stem}-{number}")
-        return re.sub(rf"(?<![A-Za-z0-9._-]){re.escape(record.task)}(?![A-Za-z0-9_-])", new, text)
+        return name.sub(new, text) if _DERIVED.search(record.task) else stated.sub(rf"\g<1>{new}", text)
 
-    files = {renamed(path): renamed(text) for path, text in record.files.items()}
+    files = {path_of(renamed(path) if path not in named else path, new): renamed(text)
+             for path, text in record.files.items()}  # fmt: skip
     return replace(record, task=new, files=files, ledger=renamed(record.ledger))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from agent.admission import Situation, is_draft, not_now, with_parameters
 from agent.claims import Claim, LocalClaims, Wanted, share
 from agent.errors import CredentialsRefused, TryLater
-from agent.exchange import Exchange, Sight
+from agent.exchange import Exchange
 from agent.facts import outcome_of
 from agent.handlers import HANDLERS
 from agent.identity import identify
@@ -23,7 +23,9 @@ from agent.records import Scribe
 from agent.requests import Requests
 from agent.route.types import KNOWN_TYPES
 from agent.runner import Run
+from agent.sights import Sight
 from agent.vault.finished import Archive
+from agent.vault.report import invalid_path
 from agent.vault.task import read_task
 from agent.vault.values import Decision, Status, Task
 
@@ -172,15 +174,19 @@ class Intake:
             return self.scribe.unreadable(drop)
         rest = self.resting.get(drop.path)
         task = rest.task if rest and self._rests(drop) else read_task(drop.raw, drop.path, types=KNOWN_TYPES)
-        identity = identify(task, self.root, self.archive, self._taken(drop.path))
+        identity = identify(task, self.root, self.archive, self._taken(drop.path), partial(self._is_another, task))
         if identity.left_over:
             self.forget(drop.path, identity.task.revision)
             self.give_back(drop.key)
             return None
         return with_parameters(identity.task)
 
+    def _is_another(self, task: Task) -> bool:
+        return self.exchange is not None and self.exchange.sights.is_another(task.path, task.revision)
+
     def _taken(self, but: str) -> Mapping[str, str]:
         taken = {rest.task.id: path for path, rest in self.resting.items() if path != but}
+        taken.update((task.id, drop.path) for drop, task, _ in self._wanted)
         taken.update((run.task.id, run.drop.path) for run in self._running)
         taken.update((record.task, record.source) for record in self.journal.owed.values())
         return taken
@@ -191,9 +197,15 @@ class Intake:
             return ""
         obsidian = (self.root / ".obsidian").is_dir()
         situation = Situation(HANDLERS, self.offers, obsidian, partial(outcome_of, self.root, self.archive), self.away)
-        told = drop.key in self.journal.told
+        told = task.problem is not None and self._is_told(drop, task)
         reason = not_now(task, decision, situation, now, committed=drop.committed, told=told)
         return reason or self._not_here(drop, task)
+
+    def _is_told(self, drop: Drop, task: Task) -> bool:
+        """Whether this file was reported as no task, here or by another machine that sees it too."""
+        if drop.key not in self.journal.told and self.exchange and self.exchange.sights.holds(invalid_path(task)):
+            self.journal.tell([drop.key])
+        return drop.key in self.journal.told
 
     def _not_here(self, drop: Drop, task: Task) -> str:
         """Why this worker does not start it, "" when it may: what the remote says, and who else has it."""
@@ -201,14 +213,14 @@ class Intake:
             return "this process only syncs; a worker takes it"
         if self.exchange is None:
             return ""
-        sight = self._sights[drop.path] = self.exchange.sight(drop.path, drop.raw or b"")
+        sight = self._sights[drop.path] = self.exchange.sights.of(drop.path, drop.raw or b"")
         return sight.wait or (ELSEWHERE if sight.shared and self.exchange.claims.taken(task.id) else "")
 
     def wait(self, drop: Drop, task: Task, decision: Decision, reason: str, *, tried: bool = False) -> None:
         """Let it rest. The attempt does not count; nothing is lost and nobody is told twice."""
         self.give_back(drop.key)
         until = time.monotonic() + (0.0 if reason == TURN else 1.0 if self.exchange else RECHECK)
-        if task.problem is not None or is_draft(task, reason):
+        if (task.problem is not None and task.problem.what in reason) or is_draft(task, reason):
             until = float("inf")
         elif task.not_before and reason.startswith("not before"):
             until = time.monotonic() + max(0.0, task.not_before.timestamp() - time.time())
@@ -253,10 +265,14 @@ class Intake:
         few, later = shared[:most], shared[most:]
         self._not_won = {want.task: TURN for want in later}
         try:
-            won = self.exchange.take(few, paths)
+            won = self.exchange.sights.take(few, paths)
         except (TryLater, CredentialsRefused) as error:
             self._not_won |= {want.task: str(error) for want in few}
             won = {}
+        for task in [task for _, task, _ in wanted if task.problem and task.id in won]:
+            if self.exchange.sights.holds(invalid_path(task)):  # another machine was faster, and has let go of it
+                del won[task.id]
+                self.exchange.claims.release([task.id])
         if refusal := self.exchange.claims.refusal:
             self._not_won |= {want.task: f"the remote allows no claims: {refusal}" for want in few}
         lost = [want.task for want in shared if want.task not in won]

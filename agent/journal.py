@@ -1,13 +1,15 @@
 """The journal: what this worker began and what it owes, in one append-only file of the state folder.
 
-Three kinds of line, each a JSON object:
+Its kinds of line, each a JSON object:
 
     {"begin": [key, …]}        these files are about to be read and run: one attempt each, counted before parsing
     {"back": [key, …]}         they only had to wait; the attempt does not count
     {"owe": record}            an outcome, whole: from here on it is published, never run again
     {"placed": [key, …]}       its changes are made and its files lie in the work tree: never a second time
     {"drop": [key, …]}         it could not be delivered because the vault changed; the task runs again
+    {"pushing": [key, …]}      a push that holds it was begun; until it is answered nobody knows whether it arrived
     {"pushed": [key, …]}       it is on the remote; the branch here has not followed yet
+    {"unpushed": [key, …]}     it is on the remote no more: somebody rewrote the history there
     {"paid": [key, …]}         it is in the branch and its task file is gone
     {"told": [key, …]}         a file that is not a task was reported, once for this revision
     {"moving": commit}         the branch is about to be moved there
@@ -90,6 +92,7 @@ class Journal:
         self.owed: dict[str, Record] = {}
         self.placed: set[str] = set()
         self.pushed: set[str] = set()
+        self.pushing: set[str] = set()
         self.told: set[str] = set()
         self.quiet = 0
         self.moving = ""
@@ -132,10 +135,20 @@ class Journal:
         if keys := list(keys):
             self._write([{"drop": keys}], durable=True)
 
+    def begin_push(self, keys: Iterable[str]) -> None:
+        """These are about to be pushed."""
+        if keys := [key for key in keys if key not in self.pushing]:
+            self._write([{"pushing": keys}])
+
     def push(self, keys: Iterable[str]) -> None:
         """These are on the remote: what is left is that the branch here follows."""
         if keys := list(keys):
             self._write([{"pushed": keys}])
+
+    def unpush(self, keys: Iterable[str]) -> None:
+        """These are to be pushed again."""
+        if keys := list(keys):
+            self._write([{"unpushed": keys}])
 
     def paid(self, keys: Iterable[str]) -> None:
         """These outcomes are in the branch. The journal is compacted when little but history is left."""
@@ -176,19 +189,24 @@ class Journal:
             self.moving = str(value)
         elif kind == "quiet":
             self.quiet = int(value)
-        elif kind == "placed":
-            self.placed.update(value)
-        elif kind == "pushed":
-            self.pushed.update(value)
+        elif kind in ("placed", "pushing", "pushed"):
+            getattr(self, kind).update(value)
+            if kind == "pushed":
+                self.pushing.difference_update(value)
+        elif kind == "unpushed":
+            self.pushed.difference_update(value)
         elif kind in ("drop", "paid", "told"):
-            for key in value:
-                self.owed.pop(key, None)
-                self.placed.discard(key)
-                self.pushed.discard(key)
-                if kind != "drop":
-                    self.attempts.pop(key, None)
+            self._forget(value, attempts=kind != "drop")
             if kind == "told":
                 self.told.update(value)
+
+    def _forget(self, keys: Iterable[str], *, attempts: bool) -> None:
+        for key in keys:
+            self.owed.pop(key, None)
+            for marks in (self.placed, self.pushing, self.pushed):
+                marks.discard(key)
+            if attempts:
+                self.attempts.pop(key, None)
 
     def _write(self, entries: list[dict[str, Any]], *, durable: bool = False) -> None:
         lines = [json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() for entry in entries]

@@ -93,15 +93,20 @@ class Outlet:
         misfits = self.publisher.deliver(here) if here else []
         self.journal.back(record.key for record in misfits)
         self._again(misfits)
-        # What goes over the remote is not in the work tree yet, but later tasks must see it.
+        self._settle_runs()
+
+    def _settle_runs(self) -> None:
+        """What goes over the remote is not in the work tree yet, but later tasks must see it; the rest is there."""
         here_now = self.journal.placed if self.exchange else self.journal.owed.keys()
         self._run_of = {k: n for k, n in self._run_of.items() if k in self.journal.owed and k not in here_now}
         self.settled(self._run_of.values())
 
     def _again(self, records: Sequence[Record]) -> None:
         """These no longer fit what a person wrote meanwhile, or another machine published: their tasks run again."""
-        self.intake.local.release(record.task for record in records)
-        self.intake.more = self.intake.more or bool(records)
+        if records:
+            self._settle_runs()
+            self.intake.local.release(record.task for record in records)
+            self.intake.more = True
 
     def folders_owed(self) -> set[str]:
         """The folders that what is owed goes to: where a killed worker may have left half a delivery."""

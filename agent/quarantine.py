@@ -5,6 +5,7 @@ put aside, outside git, and a report that says so takes its place; the others go
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,22 +25,38 @@ class Quarantine:
         """`most`: how many outcomes are pushed together; fewer while the one that is refused is looked for."""
         self.folder, self.journal, self.scribe = folder, journal, scribe
         self._most = self.group = most
-        self._set_aside: set[str] = set()  # keys whose report already only says that it was refused
+        self._originals: dict[str, Record] = {}  # by key: what the report that only says so has replaced
+        self._hopeless: list[str] = []  # keys that are refused even so
 
     def isolate(self, records: Sequence[Record], why: str) -> str:
         """A push with these outcomes was refused. Returns "" when another try has a chance, else why nothing has."""
         if len(records) > 1:
             self.group = max(1, len(records) // 2)
             return ""
-        if not records or records[0].key in self._set_aside:
-            return f"the remote refuses every push: {why}"
-        self.journal.owe([self._put_aside(records[0], why)])
-        self._set_aside.add(records[0].key)
-        return ""
+        if records and records[0].key not in self._originals:
+            self._originals[records[0].key] = records[0]
+            self.journal.owe([self._put_aside(records[0], why)])
+            return ""
+        if records:  # it is not for what it says: it is as it was, and comes after all others
+            original = self._originals.pop(records[0].key)
+            self.journal.owe([original])
+            shutil.rmtree(self.folder / original.subject, ignore_errors=True)
+            self._hopeless = [*(key for key in self._hopeless if key != original.key), original.key]
+        return f"the remote refuses every push: {why}"
 
-    def passed(self) -> None:
+    def passed(self, records: Sequence[Record]) -> None:
         """A push went through: more may go together again."""
         self.group = min(self._most, self.group * 2)
+        for record in records:
+            self._originals.pop(record.key, None)
+
+    def order(self, records: Sequence[Record]) -> list[Record]:
+        """The outcomes in the order in which they are tried: the hopeless ones last, the oldest of these first."""
+        places = {key: number for number, key in enumerate(self._hopeless)}
+        last = sorted((record for record in records if record.key in places), key=lambda record: places[record.key])
+        if self.group > 1 and last and len(last) < len(records):
+            return [record for record in records if record.key not in places]
+        return [*(record for record in records if record.key not in places), *last]
 
     def _put_aside(self, record: Record, why: str) -> Record:
         place = self.folder / record.subject

@@ -1,4 +1,4 @@
-"""Policy over one remote: when to look, what to build on, what a push's answer means, and what to tell the person.
+"""Policy over one remote: what its branch is for us, what to build on, what a push's answer means, what to tell people.
 
 The mechanism is in `agent.git`; nothing here moves the person's branch. Pauses end by themselves once the person has
 put right what they name: every look asks anew what is.
@@ -6,14 +6,10 @@ put right what they name: every look asks anew what is.
 
 from __future__ import annotations
 
-import json
-import os
-import random
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +21,26 @@ from agent.git.history import IDENTITY_MAIL, History, Merged, Relation
 from agent.git.network import Network, Told, Update, Verdict
 from agent.git.repository import Head, Repository
 from agent.git.store import Store
+from agent.lookout import Lookout, Seen
+from agent.remembered import Remembered
 from agent.text import utc
 
 YOUNG = 60.0  # seconds for which a commit of the person's is left time to be amended
-SLOWEST = 300.0  # seconds between looks while the remote is away
 CROWDED = 60.0  # seconds since somebody else moved the branch: then look before you push
+REFUSED = 600.0  # seconds until commits of the person's that the remote refused are tried again
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
     """What the next commit is built on: a commit, perhaps merged with a second one into `tree`. `alone`: commits of
-    the person's are left out. `wait`: why nothing is built now, in words for people."""
+    this clone are left out. `wait`: why nothing is built now, in words for people, for `seconds`."""
 
     parent: str | None = None
     merged: str | None = None
     tree: str | None = None
     alone: bool = False
     wait: str = ""
+    seconds: float = 0.0
 
     @property
     def treeish(self) -> str | None:
@@ -50,63 +49,62 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What became of a push: `ok`, or `stale` claims, or `behind`, or `refused` with the remote's words."""
+    """What became of a push: `ok`; or claims that were `stale` (refs); or `refused` with the remote's words; else the
+    branch is not what was expected, or is locked: `why`."""
 
     ok: bool = False
-    behind: bool = False
-    stale: tuple[str, ...] = ()  # refs
+    stale: tuple[str, ...] = ()
     refused: str = ""
+    why: str = ""
 
 
 class Sync:
-    """One clone's view of its remote. Not thread-safe; only the look at the remote runs in a thread of its own."""
+    """One clone's view of its remote's branch. Not thread-safe: the road owns it."""
 
     def __init__(
         self, repository: Repository, store: Store, branch: Branch, history: History, state: Path, remote: str,
-        *, person: str, poll: float, rate: float | None, ring: Callable[[], None],
+        *, person: str, poll: float, rate: float | None, ring: Callable[[], None], young: float = YOUNG,
         wall: Callable[[], float] = clock.wall,
     ) -> None:  # fmt: skip
         self.repository, self.store, self.branch, self.history = repository, store, branch, history
-        self.network, self._inbound = (Network(repository, state / n, remote) for n in ("net.git", "fetch.git"))
+        self.network, inbound = (Network(repository, state / name, remote) for name in ("net.git", "fetch.git"))
+        self.lookout, self._inbound = Lookout(inbound, poll, ring, wall), inbound
         self.remote, self.person, self.budget = remote, person, Budget(rate)
-        self.every, self._ring, self._wall = poll, ring, wall
-        self._record = state / "sync.json"
-        self.tip: str | None = None  # the remote's branch as last seen; None: it has none
-        self.known = False  # whether the remote was reached since the start
-        self.away_since: datetime | None = None
-        self.trouble = ""  # why the remote was not reached
-        self.refused_login = False
+        self.young, self._wall = young, wall
+        self.remembered = Remembered(state / "sync.json")
+        self.tip: str | None = None  # the remote's branch as last seen and accepted; None: it has none
+        self.looks = 0  # so many times the remote's branch was looked at
         self.paused = ""  # why nothing is exchanged, though the remote answers
+        self.rewound = False  # the person accepted a history in which what we pushed may be missing
         self.atomic = True
-        self.refused_tip = ""  # a tip of the person's that the remote does not take
-        self._next, self._failures = 0.0, 0
-        self._looking: threading.Thread | None = None
-        self._found: tuple[str, str | None] | GoferError | None = None
+        self._doubted: tuple[Seen, Head] | None = None  # what made the pause
+        self._refused: tuple[frozenset[str], float, str] = (frozenset(), 0.0, "")
         self._crowd = 0.0
         self._young_since: float | None = None
         self._merges: tuple[tuple[str, str], Merged] | None = None
-        self._said = self._read()
-        for network in (self.network, self._inbound):
+        self._unpushed: tuple[tuple[str, str], list[tuple[int, str, str]]] | None = None
+        for network in (self.network, inbound):
             network.repair()
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
     @property
+    def away_since(self) -> datetime | None:
+        return self.lookout.away_since
+
+    @property
     def away(self) -> bool:
-        return not self.known or self.away_since is not None
+        """Whether the remote does not answer, or was not asked yet."""
+        return self.lookout.away
 
     @property
     def last_known(self) -> str | None:
-        """The remote's tip when it was last reached, perhaps by an earlier worker."""
-        return str(self._said["tip"]) if self._said.get("tip") else None
+        """The remote's tip when it was last accepted, perhaps by an earlier worker."""
+        return self.tip or self.remembered.tip(self.branch_name())
 
-    @property
-    def target(self) -> str:
+    def branch_name(self) -> str:
         """The branch on the remote, full name: what the local one's upstream says, else of the same name."""
-        local = self.repository.head().branch or str(self._said.get("local", ""))
-        short = local.removeprefix("refs/heads/")
-        upstream = self.repository.config(f"branch.{short}.merge") if short else ""
-        return upstream or local or "refs/heads/main"
+        return self.remembered.branch(self.repository)
 
     @property
     def tracking_ref(self) -> str:
@@ -114,109 +112,74 @@ class Sync:
         return f"refs/remotes/{self.remote}/{_short(self.branch_name())}"
 
     def poll(self) -> None:
-        """Hear what the last look found; start another one when it is time. Never waits for the remote."""
-        if self._looking is not None:
-            if self._looking.is_alive():
-                return
-            self._hear()
-        if time.monotonic() >= self._next:
-            self._look(self.branch_name())
-
-    def branch_name(self) -> str:
-        """`target`, looked up anew only when the local branch changed: looking it up starts a git command."""
-        head = (self.repository.git_dir / "HEAD").read_text("utf-8", "replace").strip()
-        if self._said.get("head") != head or not self._said.get("branch"):
-            self._said |= {"head": head, "branch": self.target}
-            if head.startswith("ref: "):
-                self._said["local"] = head.removeprefix("ref: ")
-        return str(self._said["branch"])
+        """Hear what the last look saw; start another one when it is time. Never waits for the remote."""
+        if seen := self.lookout.poll(self.branch_name()):
+            self._take_in(seen)
+        elif self._doubted and self._doubted[1] != (head := self.repository.head()):  # the person did something
+            self._doubted = self._doubted[0], head
+            self._accept(self._doubted[0])
 
     def fetch(self) -> None:
         """Look now, and wait for it. Raises RemoteAway or CredentialsRefused."""
-        if self._looking is None:
-            self._look(self.branch_name())
-        assert self._looking
-        self._looking.join()
-        found = self._found
-        self._hear()
-        if isinstance(found, GoferError):
-            raise found
+        self._take_in(self.lookout.look(self.branch_name()))
 
-    def soon(self) -> None:
-        """Look at the remote with the next travel of the road."""
-        self._next = 0.0
+    def missed(self, error: GoferError | OSError) -> None:
+        """Something that was asked of the remote failed."""
+        self.lookout.missed(error)
 
-    def wake_at(self) -> float:
-        """When to look again, on the monotonic clock."""
-        return self._next
+    def _take_in(self, seen: Seen) -> None:
+        self.store.adopt(self._inbound.folder / "objects")
+        self.looks += 1
+        self._accept(seen)
 
-    def _look(self, branch: str) -> None:
-        def look() -> None:
-            try:
-                self._found = branch, self._inbound.fetch(branch)
-            except GoferError as error:
-                self._found = error
-            self._ring()
-
-        self._found = None
-        self._looking = threading.Thread(target=look, name="gofer-fetch", daemon=True)
-        self._looking.start()
-
-    def _hear(self) -> None:
-        found, self._looking, self._found = self._found, None, None
-        if isinstance(found, GoferError):
-            self._missed(found)
-        elif found is not None:
-            branch, tip = found
-            self.store.adopt(self._inbound.folder / "objects")
-            self._reached()
-            self._accept(branch, tip)
-
-    def _missed(self, error: GoferError) -> None:
-        self._failures += 1
-        self.trouble, self.refused_login = str(error), isinstance(error, CredentialsRefused)
-        self.away_since = self.away_since or datetime.fromtimestamp(self._wall(), UTC)
-        self._next = time.monotonic() + _about(min(SLOWEST, self.every * 2 ** min(self._failures - 1, 8)))
-
-    def _reached(self) -> None:
-        self._failures, self.trouble, self.refused_login, self.away_since = 0, "", False, None
-        self.known = True
-        self._next = time.monotonic() + _about(self.every)
-
-    def _accept(self, branch: str, tip: str | None, *, ours: bool = False) -> None:
-        """Take the tip that was found, unless the remote is not what it was. `ours`: we just moved it there."""
-        before = str(self._said.get("tip") or "") if self._said.get("of") == branch else ""
-        self.paused = ""
-        if tip is None and before:
-            self.paused = f"{_short(branch)} is gone from the remote: it was renamed or deleted there"
-        elif tip is None and (others := self.network.refs(heads=True)):
-            if not any(name == branch for name in others) and not all("gofer/claims/" in name for name in others):
-                names = ", ".join(sorted(_short(name) for name in others if "gofer/claims/" not in name)[:3])
-                self.paused = f"the remote has no branch {_short(branch)}, but {names}: choose it as upstream, or push"
-        elif tip is not None and before and tip != before and not self._continues(before, tip):
-            self.paused = (
-                f"the history of {_short(branch)} on the remote was rewritten: it does not contain {before[:10]} any "
-                f"more. Compare {before[:10]} with {tip[:10]} and bring this clone in line; until then nothing is "
-                "exchanged"
-            )
+    def _accept(self, seen: Seen, *, ours: bool = False) -> None:
+        """Take the tip that was seen, unless the remote is not what it was. `ours`: we just moved it there."""
+        before = self.remembered.tip(seen.branch)
+        self.paused = "" if ours else self._trouble(seen, before)
+        self._doubted = (seen, self.repository.head()) if self.paused else None
         if self.paused:
             return
-        if tip and self.tip and tip != self.tip and not ours:
+        if seen.tip and before and seen.tip != before and not ours:
+            self.rewound = self.rewound or not self.history.contains(seen.tip, before)
             self._crowd = time.monotonic()
-        self.tip = tip
-        self._keep(branch, tip)
+        self.tip = seen.tip
+        self.remembered.keep(seen.branch, seen.tip)
 
-    def _continues(self, before: str, tip: str) -> bool:
-        """Whether the remote only went on, or the person has accepted what it is now."""
-        if self.history.contains(tip, before) or self.repository.info(before) is None:
+    def _trouble(self, seen: Seen, before: str | None) -> str:
+        """Why the tip that was seen is not taken; "" when it is."""
+        if seen.tip and seen.tip == before:
+            return ""
+        name, local = _short(seen.branch), self.repository.head().commit
+        if seen.tip is None:
+            if before:
+                return f"{name} is gone from the remote: it was renamed or deleted there"
+            if seen.others:
+                names = ", ".join(sorted(_short(other) for other in seen.others)[:3])
+                return f"the remote has no branch {name}, but {names}: choose it as upstream, or push yours"
+            return ""
+        if before is None or self.repository.info(before) is None:
+            apart = local is not None and not self.history.related(seen.tip, local)
+            return f"{name} here and on the remote have no commit in common: is it another repository?" * apart
+        if self.history.contains(seen.tip, before) or self._taken_in(seen.tip, before, local):
+            return ""
+        if not self.history.related(seen.tip, before):
+            return f"{name} on the remote has no commit in common with what it was: is it another repository?"
+        return (
+            f"the history of {name} on the remote was rewritten: it does not contain {before[:10]} any more. Compare "
+            f"{before[:10]} with {seen.tip[:10]} and bring this clone in line; until then nothing is exchanged"
+        )
+
+    def _taken_in(self, tip: str, before: str, local: str | None) -> bool:
+        """Whether the person's branch has gone along with a rewritten one: it is a part of it, or contains what is
+        new in it. One that was only wound back has nothing new, so a branch that stands where it was says nothing."""
+        if local is None or self.history.contains(tip, local):
             return True
-        local = self.repository.head().commit
-        return local is None or self.history.contains(local, tip) or self.history.contains(tip, local)
+        return self.history.contains(local, tip) and not self.history.contains(before, tip)
 
     @property
     def crowded(self) -> bool:
         """Whether others have moved the branch lately."""
-        return time.monotonic() - self._crowd < CROWDED and self._crowd > 0
+        return self._crowd > 0 and time.monotonic() - self._crowd < CROWDED
 
     # -- what to build on ------------------------------------------------------------------------------------------
 
@@ -234,20 +197,19 @@ class Sync:
         relation = self.relation(head)
         if relation.ahead == 0:
             return Base(tip)
-        own, age = self._persons(local, tip)
-        if own and (still or self.person == "off" or local == self.refused_tip):
+        if self.refused(head):
             return Base(tip, alone=True)
-        if own and (left := self._left_to_amend(age)) > 0:
-            return Base(wait=f"your last commit is {age:.0f} s old; in {left:.0f} s results are built on it")
+        if times := [when for when, _, mail in self._commits(local, tip) if mail != IDENTITY_MAIL]:
+            if still or self.person == "off":
+                return Base(tip, alone=True)
+            age = max(0.0, self._wall() - max(times))
+            if (left := self._left_to_amend(age)) > 0:
+                words = f"your last commit is {age:.0f} s old; in {left:.0f} s results are built on it"
+                return Base(wait=words, seconds=left)
         if not relation.apart:
             return Base(local)
         merged = self.merge(tip, local)
-        if merged.unrelated:
-            self.paused = "this branch and the remote's have no commit in common: is it another repository?"
-            return Base(wait=self.paused)
-        if merged.conflicts:
-            return Base(tip, alone=True)
-        return Base(tip, local, merged.tree)
+        return Base(tip, local, merged.tree) if merged.tree else Base(tip, alone=True)
 
     def merge(self, tip: str, local: str) -> Merged:
         """Both in one tree; its objects are in the vault then. Asked again for the same two, it remembers."""
@@ -257,25 +219,42 @@ class Sync:
             self._merges = (tip, local), merged
         return self._merges[1]
 
-    def conflict(self, head: Head) -> tuple[str, ...]:
-        """The files in which the person's commits and the remote's contradict each other."""
-        if not (self._merges and head.commit and self.tip and self._merges[0] == (self.tip, head.commit)):
-            return ()
-        return self._merges[1].conflicts
+    def obstacle(self, head: Head) -> str:
+        """Why the person's commits and the remote's do not come together, in words for people; "" when they do."""
+        if head.commit is None or self.tip is None or not self.relation(head).apart:
+            return ""
+        if not (conflicts := self.merge(self.tip, head.commit).conflicts):
+            return ""
+        names = ", ".join(conflicts[:3])
+        return f"your commits and the remote's contradict each other in {names}: git pull, and resolve it"
 
-    def _persons(self, local: str, tip: str) -> tuple[bool, float]:
-        """Whether the person has commits that the remote lacks, and how old the youngest is, in seconds."""
-        times = [when for when, _, mail in self.history.commits(local, tip) if mail != IDENTITY_MAIL]
-        return bool(times), max(0.0, self._wall() - max(times)) if times else 0.0
+    def refused(self, head: Head) -> str:
+        """Why the remote does not take this clone's commits, "" when it does as far as we know."""
+        commits, at, why = self._refused
+        if not commits or head.commit is None or self.tip is None or time.monotonic() - at > REFUSED:
+            return ""
+        return why * any(commit in commits for _, commit, _ in self._commits(head.commit, self.tip))
+
+    def refuse(self, head: Head, why: str) -> None:
+        """A push with this clone's commits was refused: until they are others, it is done without them."""
+        if head.commit and self.tip:
+            commits = frozenset(commit for _, commit, _ in self._commits(head.commit, self.tip))
+            self._refused = commits, time.monotonic(), why
+
+    def _commits(self, local: str, tip: str) -> list[tuple[int, str, str]]:
+        """The commits of this clone that the remote lacks: time, id, committer's address."""
+        if self._unpushed is None or self._unpushed[0] != (local, tip):
+            self._unpushed = (local, tip), self.history.commits(local, tip)
+        return self._unpushed[1]
 
     def _left_to_amend(self, age: float) -> float:
         """Seconds that the person's youngest commit is still left alone; not for ever, if they commit every minute."""
-        if age >= YOUNG:
+        if age >= self.young:
             self._young_since = None
             return 0.0
         now = time.monotonic()
         self._young_since = self._young_since or now
-        left = min(YOUNG - age, YOUNG - (now - self._young_since))
+        left = min(self.young - age, self.young - (now - self._young_since))
         if left <= 0:
             self._young_since = None
         return left
@@ -288,27 +267,28 @@ class Sync:
         branch = self.branch_name()
         updates = [Update(branch, commit, None if self.tip else ""), *(fences if self.atomic else ())]
         self.budget.spend()
+        self.lookout.outdated()
         try:
             told = self.network.push(updates, atomic=len(updates) > 1)
         except RemoteAway as error:
             if "atomic" in error.why:
                 self.atomic = False
-                return Pushed(behind=True)
-            self._missed(error)
+                return Pushed(why=error.why)
+            self.missed(error)
             raise
         except CredentialsRefused as error:
-            self._missed(error)
+            self.missed(error)
             raise
         return self._judge(commit, branch, told)
 
     def _judge(self, commit: str, branch: str, told: Mapping[str, Told]) -> Pushed:
         if told[branch].verdict is Verdict.DONE:
-            self._accept(branch, commit, ours=True)
+            self._accept(Seen(branch, commit), ours=True)
             return Pushed(ok=True)
         if stale := tuple(r for r, t in told.items() if t.verdict is Verdict.STALE and r != branch):
             return Pushed(stale=stale)
         refused = next((answer.why for answer in told.values() if answer.verdict is Verdict.REFUSED), "")
-        return Pushed(refused=refused) if refused else Pushed(behind=True)
+        return Pushed(refused=refused, why=told[branch].why)
 
     # -- for people ------------------------------------------------------------------------------------------------
 
@@ -316,51 +296,28 @@ class Sync:
         """The state in a sentence, "" when there is nothing to say."""
         results = f"{waiting} result{'s' * (waiting != 1)} waiting to be pushed"
         if self.away_since:
-            since = f"{self.away_since:%H:%M} UTC"
-            said = f"{'refused' if self.refused_login else 'offline'} since {since}"
-            return f"{said}, {results} ({self.trouble})" if waiting else f"{said} ({self.trouble})"
+            said = f"{'refused' if self.lookout.refused_login else 'offline'} since {self.away_since:%H:%M} UTC"
+            return f"{said}, {results} ({self.lookout.trouble})" if waiting else f"{said} ({self.lookout.trouble})"
         if self.paused:
             return f"paused: {self.paused}" + (f"; {results}" if waiting else "")
         return ""
 
     def shown(self, head: Head, waiting: int) -> dict[str, Any]:
         """What `status` tells of it."""
-        relation = self.relation(head) if self.known else Relation(0, 0)
-        conflicts = self.conflict(head)
-        reason = self.words(waiting)
-        if conflicts:
-            names = ", ".join(conflicts[:3])
-            reason = f"your commits and the remote's contradict each other in {names}: git pull, and resolve it"
+        relation = self.relation(head) if self.lookout.known else Relation(0, 0)
+        obstacle = "" if self.paused or self.away else self.obstacle(head) or self._refusal(head)
         apart = "diverged" if relation.apart else "ahead" if relation.ahead else "behind" if relation.behind else "ok"
-        state = "paused" if self.paused or conflicts else apart
-        since = utc(self.away_since) if self.away_since else None
+        state = "paused" if self.paused or obstacle else apart
         return {
             "state": "offline" if self.away_since else state, "remote": self.remote,
             "branch": _short(self.branch_name()), "ahead": relation.ahead, "behind": relation.behind,
-            "reason": reason or None, "since": since,
+            "reason": self.words(waiting) or obstacle or None,
+            "since": utc(self.away_since) if self.away_since else None,
         }  # fmt: skip
 
-    # ------------------------------------------------------------------------------------------------------------
-
-    def _keep(self, branch: str, tip: str | None) -> None:
-        if (self._said.get("of"), self._said.get("tip")) != (branch, tip):
-            self._said |= {"of": branch, "tip": tip}
-            part = self._record.with_suffix(".new")
-            part.write_text(json.dumps(self._said), "utf-8")
-            os.replace(part, self._record)
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            said = json.loads(self._record.read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        said = said if isinstance(said, dict) else {}
-        return {key: said[key] for key in ("of", "tip", "local") if key in said}
-
-
-def _about(seconds: float) -> float:
-    """A quarter more or less, so that machines do not look in step."""
-    return seconds * random.uniform(0.75, 1.25)  # noqa: S311  (no secret)
+    def _refusal(self, head: Head) -> str:
+        why = self.refused(head)
+        return f"the remote does not take your commits: {why}; results are pushed without them" if why else ""
 
 
 def _short(branch: str) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from dataclasses import replace as but
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -31,13 +30,13 @@ class Workbench:
     code: AnyLane
     local: AnyLane
     outside: AnyLane
-    _curious: list[tuple[Run, Callable[[Run], Timed]]] = field(default_factory=list)
+    _known: Mapping[str, Any] = field(default_factory=dict)  # the facts, gathered at most once in one travel
     _unsettled: set[int] = field(default_factory=set)
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs that have not ended."""
-        return (*(run for lane in self.lanes for run in lane.runs), *(run for run, _ in self._curious))
+        return tuple(run for lane in self.lanes for run in lane.runs)
 
     @property
     def lanes(self) -> tuple[AnyLane, ...]:
@@ -61,13 +60,13 @@ class Workbench:
         handler = HANDLERS.get(decision.type)
         limit = task.timeout or self.time_limit(decision.type, handler.limit if handler else HANDOFF_LIMIT)
         folder = self.folders.open(task.id, task.raw, now)
-        run = Run(drop, task, decision, claim, now, limit, folder)
+        if handler and handler.uses_facts:
+            self._known = self._known or self.facts()
+        facts = self._known if handler and handler.uses_facts else {}
+        run = Run(drop, task, decision, claim, now, limit, folder, facts, deadline=time.monotonic() + limit)
         if cancelled:
             run.cancelled.set()
         folder.note(f"attempt {claim.attempt}: {decision.reason}")
-        if handler and handler.uses_facts:
-            self._curious.append((run, lambda run: _timed(work, self.bench, run)))
-            return
         lane = self.code
         if task.problem is None and not cancelled:
             if decision.who is Who.LOCAL:
@@ -78,19 +77,11 @@ class Workbench:
 
     def collect(self) -> list[tuple[Run, Timed]]:
         """What has ended: code within a second of its start, and what took longer when it is finished."""
-        self._tell_the_curious()
+        self._known = {}
         beside = [timed for lane in (self.local, self.outside) for timed in lane.collect(_given_up, wait=False)]
         ended = self.code.collect(_given_up, wait=True) + beside
         self._unsettled.update(run.number for run, _ in ended)
         return ended
-
-    def _tell_the_curious(self) -> None:
-        """What is told of the worker itself is gathered once, when all that starts together has started."""
-        if self._curious:
-            facts = self.facts()
-            for run, work in self._curious:
-                self.code.start(but(run, facts=facts), work)
-            self._curious.clear()
 
     def settled(self, but_not: Collection[int] = ()) -> None:
         """What was collected is in the vault, or waits again: runs to come see the files as they lie there. What some
@@ -107,9 +98,7 @@ class Workbench:
 
     def withdraw(self) -> list[Run]:
         """Take back what has not begun, to be handed back."""
-        curious = [run for run, _ in self._curious]
-        self._curious.clear()
-        return curious + [run for lane in self.lanes for run in lane.withdraw()]
+        return [run for lane in self.lanes for run in lane.withdraw()]
 
     def kill(self) -> None:
         """End all that runs, at once and with everything it started. The next `collect` returns it as waiting, so that
@@ -127,7 +116,7 @@ class Workbench:
 
 def _timed(work: Callable[[Bench, Run], Ended], bench: Bench, run: Run) -> Timed:
     began = time.monotonic()
-    run = but(run, deadline=began + run.limit)  # its time does not pass while it waits for its turn
+    run = replace(run, deadline=began + run.limit)  # its time does not pass while it waits for its turn
     return work(bench, run), time.monotonic() - began
 
 

@@ -105,7 +105,7 @@ def drain(
             on_tick(desk, tick)
             if tick.more or tick.published:
                 continue  # something ended: what waited for it may start now
-            if desk.outlet.blocked or not (tick.running or tick.settling or tick.owed):
+            if desk.outlet.blocked or not (tick.running or tick.settling or tick.owed or tick.soon):
                 return
             bell.wait(_pause(tick, 0.2))
         _finish(desk, bell, now, on_tick)

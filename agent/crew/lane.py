@@ -10,10 +10,10 @@ from __future__ import annotations
 import queue
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from heapq import heappop, heappush
 from typing import Any, ClassVar
 
 from agent.crew.child import Child, Start
@@ -33,7 +33,7 @@ class ProcessLane:
         self._heard: queue.SimpleQueue[tuple[Child, Any]] = queue.SimpleQueue()
         self._hands = [Hand(name, lambda: Child(start, self._listen), idle) for name in names]
         self._open: dict[int, Run] = {}
-        self._waiting: deque[Run] = deque()  # not sent yet
+        self._waiting: list[tuple[int, int, Run]] = []  # a heap of what is not sent yet: urgent first, then in order
         self._ended: list[tuple[Run, Timed]] = []
         self._last = 0.0
 
@@ -59,7 +59,7 @@ class ProcessLane:
     def start(self, run: Run, work: Callable[[Run], Timed]) -> None:
         """`work` is not used: a process has it from its own program."""
         self._open[run.number] = run
-        self._waiting.append(run)
+        self._queue([run])
         self._last = time.monotonic()
         self._go_on()
 
@@ -82,7 +82,7 @@ class ProcessLane:
             hand.tell(Settled(frozenset(numbers)))
 
     def withdraw(self) -> list[Run]:
-        left = list(self._waiting)
+        left = [run for _, _, run in self._waiting]
         self._waiting.clear()
         for run in left:
             del self._open[run.number]
@@ -116,7 +116,11 @@ class ProcessLane:
             if hand is None:
                 return
             if hand.start(clock):
-                hand.send(self._waiting.popleft(), clock)
+                hand.send(heappop(self._waiting)[-1], clock)
+
+    def _queue(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            heappush(self._waiting, (run.task.priority.rank, run.number, run))
 
     def _hear(self, child: Child, message: Any) -> None:
         hand = next((hand for hand in self._hands if hand.child is child), None)
@@ -130,7 +134,7 @@ class ProcessLane:
             self._end(_begun_at(run, began, hand.name), (message.end, message.seconds))
         else:
             crashed, waited, how = hand.died(clock)
-            self._waiting.extendleft(reversed(waited))
+            self._queue(waited)
             if crashed:
                 why = Crashed(f"its process died in the middle of it: {how}")
                 self._end(replace(crashed, worker=hand.name), (why, 0.0))
@@ -140,7 +144,7 @@ class ProcessLane:
         for hand in self._hands:
             if hand.overdue(clock):
                 late, *waited = hand.cut()
-                self._waiting.extendleft(reversed(waited))
+                self._queue(waited)
                 self._end(replace(late, worker=hand.name), given_up(late))
             elif hand.child and (hand.child.gone or hand.hangs(clock)):
                 hand.child.kill()  # whatever still holds its pipe; then it is heard that it died

@@ -38,11 +38,13 @@ _GUARD = 'while read -r _; do :; done; [ "$1" -ef "$2" ] && rm -f "$1"; rm -f "$
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What the index shall hold for one path: `new` is a blob id, or None to remove it. With `only_if` the entry is
-    only touched while it is one of these (None stands for "no entry"): anything else was staged by the person."""
+    only touched while it is one of these (None stands for "no entry"): anything else was staged by the person.
+    `hidden`: a sparse checkout leaves the file out of the work tree."""
 
     new: str | None
     only_if: frozenset[str | None] | None = None
     mode: str = "100644"
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,19 +163,22 @@ class Branch:
         if not lines:
             self._prepared.unlink(missing_ok=True)
             return None
-        self._update(lines)
+        self._update(["update-index", "-z", "--index-info"], lines)
+        if hidden := [path for path, entry in entries.items() if entry.hidden]:
+            self._update(["update-index", "-z", "--skip-worktree", "--stdin"], hidden)
         if before:  # git tells an edit in the second of its `git add` by the time of the index: it must not get younger
             os.utime(self._prepared, ns=(before.st_atime_ns, before.st_mtime_ns))
         return NewIndex(before)
 
-    def _update(self, lines: Sequence[str]) -> None:
-        """Write the entries, in sight of no work tree: git would look at files that were edited in the second of
-        their `git add`, and run the person's filters for it."""
+    def _update(self, command: Sequence[str], lines: Sequence[str]) -> None:
+        """Write entries, in sight of no work tree: git would look at files that were edited in the second of
+        their `git add`, and run the person's filters for it. A sparse index is written in full: into one that stays
+        sparse git 2.39 does not take entries of folders that it has only as a whole."""
         self._nowhere.mkdir(exist_ok=True)
         try:
             Git(self._nowhere, self.repository.git_dir).run(
-                "update-index", "-z", "--index-info",
-                stdin="\0".join(lines).encode() + b"\0",
+                "-c", "index.sparse=false", *command,
+                stdin="\0".join(lines).encode("utf-8", "surrogateescape") + b"\0",
                 env={"GIT_WORK_TREE": str(self._nowhere), "GIT_INDEX_FILE": str(self._prepared)},
             )  # fmt: skip
         finally:
@@ -184,7 +189,7 @@ class Branch:
         process, so first look whether its bytes hold any of the names at all (versions 2 and 3 store names whole)."""
         data = self._prepared.read_bytes()
         plain = data[4:8] in (b"\0\0\0\2", b"\0\0\0\3") and not any(self.repository.git_dir.glob("sharedindex.*"))
-        plain = plain and len(data) * len(entries) < SEARCHED
+        plain = plain and len(data) * len(entries) < SEARCHED and b"sdir" not in data  # a sparse index: whole folders
         asked = [path for path, entry in entries.items() if entry.only_if is not None]
         names = [path for path in asked if not plain or path.encode() + b"\0" in data]
         if not names:

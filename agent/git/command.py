@@ -9,12 +9,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from agent.errors import GoferError, PersonMustAct, TryLater
+from agent.git.keeper import kept
 
 MINIMUM = (2, 38)  # `git merge-tree --write-tree`
 DEADLINE = 60.0  # seconds; a local git command that takes longer hangs
@@ -98,7 +99,8 @@ class Git:
     def __init__(self, folder: Path, git_dir: Path | None = None) -> None:
         self.folder, self.git_dir = folder, git_dir
         self._command = _git_class()(str(folder))
-        where = [f"--git-dir={git_dir}"] if git_dir else []
+        # GitPython runs in the current folder when its own is gone: then it would be another repository (a vault, say).
+        where = ["-C", str(folder.absolute()), *([f"--git-dir={git_dir.absolute()}"] if git_dir else [])]
         self._prefix = ["git", *where, *[a for setting in SAFE for a in ("-c", setting)]]
 
     def run(
@@ -109,17 +111,20 @@ class Git:
         deadline: float = DEADLINE,
         ok: Sequence[int] = (0,),
         stop: Callable[[], None] | None = None,
+        outside: bool = False,
     ) -> Done:
         """Run one command to its end. Raises GitError for an exit code not in `ok`, TryLater at the deadline
         (its whole process group is killed then) or when the disk is full, PersonMustAct for a foreign owner.
 
         `stop` is called ten times a second. What it raises ends the command too, and is raised; a command that can
-        be stopped is asked to end before it is killed, so that it leaves no lock behind.
+        be stopped is asked to end before it is killed, so that it leaves no lock behind. Such a command, and one that
+        waits for other machines (`outside`), ends when we do, even if we are killed.
         """
         process = self.start(*args, env=env)
         grace = GRACE if stop else 0.0
         try:
-            out, err = _communicate(process, stdin, deadline, stop)
+            with kept(process) if outside or stop else nullcontext():
+                out, err = _communicate(process, stdin, deadline, stop)
         except subprocess.TimeoutExpired:
             kill_group(process, grace)
             raise TryLater(

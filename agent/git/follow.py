@@ -7,149 +7,157 @@ the branch, as everywhere. A crash in between leaves files that are ahead of the
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import sha256
-from itertools import islice
+import posixpath
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from agent import crash
-from agent.errors import Refused
-from agent.files import Beneath
-from agent.files.group import change_all
 from agent.git.branch import Branch, Entry
 from agent.git.history import Difference, History
 from agent.git.repository import Head, Repository
-from agent.vault.values import Change
+from agent.git.sparse import left_out
+from agent.git.worktree import FILES, LINK, Lies, There, WorkTree
 
-LARGEST = 256 << 20  # bytes of one file
-TOGETHER = 256  # files that are held in memory at once
 SHOWN = 3  # files named in a sentence
-_FILES = ("", "100644", "100755")
-_LINK = "160000"  # a submodule: its commit is noted in the index, its folder is the person's
+_MODULE = "160000"  # a submodule: its commit is noted in the index, its folder is the person's
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What a follow needs to know besides the two commits. `own`: index entries that follow whatever the commits say.
-    `seen`: for files that tasks changed, the sha256 of what they saw, which may lie there instead of the old commit's.
-    `tray`: folders in which a file that the person deleted is no edit. `inbox`: folders from which a finished file
+    """What a follow needs to know besides the two commits. `own`: index entries of finished tasks, for paths in which
+    the commits do not differ. `seen`: what may lie at a path instead of the old commit's content, because a task saw
+    it. `tray`: folders in which a file that the person deleted is no edit. `inbox`: folders from which a finished file
     goes; one that was edited meanwhile stays as it is, and is the person's."""
 
     own: Mapping[str, Entry] = field(default_factory=dict)
-    seen: Mapping[str, str] = field(default_factory=dict)
+    seen: Mapping[str, Collection[bytes]] = field(default_factory=dict)
     tray: tuple[str, ...] = ()
     inbox: tuple[str, ...] = ()
 
     def yields(self, step: Difference) -> bool:
-        """Whether the person's version of this file simply stays."""
-        return step.path in self.own or (not step.new and step.path.startswith(self.inbox))
+        """Whether the person's version of this file simply stays, if there is one."""
+        return not step.new and step.path.startswith(self.inbox)
 
 
 class Follower:
     """Fast-forwards one vault. Not thread-safe: the publisher owns it."""
 
-    def __init__(self, repository: Repository, branch: Branch, history: History, files: Beneath) -> None:
-        self.repository, self.branch, self.history, self.files = repository, branch, history, files
+    def __init__(self, repository: Repository, branch: Branch, history: History, tree: WorkTree) -> None:
+        self.repository, self.branch, self.history, self.tree = repository, branch, history, tree
 
     def follow(self, head: Head, target: str, way: Way) -> str:
         """Go from `head` to `target`, which must contain it. Returns "" when all is there, else why it waits, in
         words for people, with nothing moved. Raises Busy when somebody else was faster."""
         steps = list(self.history.differences(head.commit, target))
-        if problem := self._problem(steps, way):
+        if problem := self._forbidden(steps, target) or self._staged(steps, way):
             return problem
-        changes, in_the_way = self._changes(steps, way)
-        if in_the_way:
-            return in_the_way
-        if misfits := self._write(changes):
-            return _edited(misfits)
+        hidden = left_out(self.repository, [step.path for step in steps])
+        todo, trouble = self._todo([step for step in steps if step.path not in hidden], way)
+        if trouble or (trouble := _edited(self.tree.make(todo))):
+            return trouble
         crash.step("files followed")
-        entries = {**{step.path: _entry(step, way) for step in steps}, **way.own}
-        index = self.branch.prepare(entries)
+        entries = {step.path: _entry(step, way, hidden) for step in steps}
+        index = self.branch.prepare({**way.own, **entries})
         self.branch.advance(head, target, index)
         crash.step("branch followed")
         return ""
 
-    def _problem(self, steps: Sequence[Difference], way: Way) -> str:
-        """What Gofer never puts into a work tree, and what the person has staged differently."""
+    # -- what is not followed --------------------------------------------------------------------------------------
+
+    def _forbidden(self, steps: Sequence[Difference], target: str) -> str:
+        """What Gofer never puts into a work tree."""
         for step in steps:
-            if step.old_mode not in (*_FILES, _LINK) or step.new_mode not in (*_FILES, _LINK):
-                return f"the remote changed the link {step.path}, which Gofer does not touch: git pull brings it"
-        added = {step.path for step in steps if step.new_mode}
-        for path in added:
-            folder = PurePosixPath(path).parent
-            if path.endswith("/HEAD") and any(p.startswith((f"{folder}/objects/", f"{folder}/refs/")) for p in added):
+            if step.new_mode not in (*FILES, LINK, _MODULE, ""):
+                return f"the remote has {step.path} in a form that Gofer does not know ({step.new_mode})"
+            if step.new_mode == LINK and not self._leads_inside(step):
+                return f"the remote added the link {step.path}, which leads out of the vault: git pull brings it"
+        for folder in {folder for step in steps if step.new for folder in _homes(step.path)}:
+            parts = [self.repository.info(f"{target}:{folder}/{name}") for name in ("HEAD", "objects", "refs")]
+            if all(parts):
                 return f"the remote added a repository inside the vault ({folder}), which could run code here"
-        strict = [step for step in steps if not way.yields(step)]
-        staged = self.branch.staged([step.path for step in strict])
-        others = [step.path for step in strict if staged.get(step.path) not in (step.old or None, step.new or None)]
-        if others:
-            return f"you have staged {_names(others)}, and the remote changed it too: commit it, or unstage it"
         return ""
 
-    def _changes(self, steps: Sequence[Difference], way: Way) -> tuple[list[tuple[Change, Difference]], str]:
-        """What has to be written, deletions first; or what is in the way."""
-        todo: list[tuple[Change, Difference]] = []
+    def _leads_inside(self, step: Difference) -> bool:
+        """Whether a link stays within the vault, and away from git's own folder."""
+        text = (self.repository.contents(step.new) or b"/").decode("utf-8", "surrogateescape")
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(step.path), text))
+        outside = text.startswith("/") or place.startswith("../") or place == ".." or "\0" in text
+        return not outside and ".git" not in place.casefold().split("/")
+
+    def _staged(self, steps: Sequence[Difference], way: Way) -> str:
+        """What the person has staged differently."""
+        strict = [step for step in steps if not way.yields(step)]
+        staged = self.branch.staged([step.path for step in strict])
+        others = [step.path for step in strict if not self._agrees(step, staged.get(step.path), way)]
+        if not others:
+            return ""
+        return f"you have staged {_names(others)}, and the remote changed it too: commit it, or unstage it"
+
+    def _agrees(self, step: Difference, staged: str | None, way: Way) -> bool:
+        seen = {self.repository.blob_id(raw) for raw in way.seen.get(step.path, ())}
+        return staged in (step.old or None, step.new or None) or staged in seen
+
+    # -- what has to be done in the work tree ----------------------------------------------------------------------
+
+    def _todo(self, steps: Sequence[Difference], way: Way) -> tuple[list[tuple[Difference, Lies]], str]:
+        """The steps that are not made yet, deletions first, with what lies there now; or what is in the way."""
+        todo: list[tuple[Difference, Lies]] = []
         edited: list[str] = []
+        gone: set[str] = set()
         for step in sorted(steps, key=lambda step: bool(step.new)):
-            if _LINK in (step.old_mode, step.new_mode):
+            if _MODULE in (step.old_mode, step.new_mode):
                 continue
-            try:
-                there = self._there(step.path)
-            except Refused as error:
-                return [], f"{step.path} is in the way: {error.why}"
-            now = None if there is None else self.repository.blob_id(there)
-            if now == (step.new or None):
+            there = self.tree.there(step.path, gone)
+            if there.trouble:
+                return [], f"{step.path} is in the way: {there.trouble}"
+            if self._is_made(step, there):
                 continue
-            digest = None if there is None else sha256(there).hexdigest()
-            same = now == (step.old or None) or (digest is not None and digest == way.seen.get(step.path))
-            same = same or (there is not None and self._same_text(there, step.old))
-            if not same and way.yields(step):
-                continue
-            if not same and not (there is None and step.path.startswith(way.tray)):
+            if not self._is_old(step, there, way):
+                if way.yields(step):
+                    continue
                 edited.append(step.path)
-            todo.append((Change(step.path, digest, b"" if step.new else None), step))
-        return todo, _edited(edited) if edited else ""
+            if not step.new:
+                gone.add(step.path)
+            todo.append((step, there.gist))
+        return todo, _edited(edited)
 
-    def _there(self, path: str) -> bytes | None:
-        try:
-            return self.files.read(path, LARGEST)
-        except FileNotFoundError:
-            return None
-        except Refused:
-            if (self.files.root / path).is_dir() and not any(os.scandir(self.files.root / path)):
-                os.rmdir(self.files.root / path)  # what was a folder becomes a file
-                return None
-            raise
+    def _is_made(self, step: Difference, there: There) -> bool:
+        if not step.new:
+            return there.content is None
+        same = there.content is not None and self.repository.blob_id(there.content) == step.new
+        if not same or there.link != (step.new_mode == LINK):
+            return False
+        return step.old_mode == step.new_mode or there.link or there.executable == (step.new_mode == "100755")
 
-    def _same_text(self, there: bytes, old: str) -> bool:
-        """Whether it is the old file with the line ends of another system (core.autocrlf)."""
-        return bool(old) and b"\r\n" in there and self.repository.blob_id(there.replace(b"\r\n", b"\n")) == old
-
-    def _write(self, changes: Iterable[tuple[Change, Difference]]) -> list[str]:
-        """Write them, some at a time; the paths that somebody changed in the last moment."""
-        todo, misfits = iter(changes), list[str]()
-        while some := list(islice(todo, TOGETHER)):
-            filled = [
-                Change(change.path, change.before, self.repository.contents(step.new) if step.new else None)
-                for change, step in some
-            ]
-            unfit = change_all(self.files, ([change] for change in filled))
-            misfits += [filled[number].path for number in sorted(unfit)]
-            for change, step in some:
-                if step.new_mode and (step.new_mode == "100755") != (step.old_mode == "100755"):
-                    os.chmod(self.files.root / change.path, 0o755 if step.new_mode == "100755" else 0o644)
-        return misfits
+    def _is_old(self, step: Difference, there: There, way: Way) -> bool:
+        """Whether what lies there is not the person's work in progress."""
+        content = there.content
+        if content is None:
+            return not step.old or step.path.startswith(way.tray)
+        now = self.repository.blob_id(content)
+        if now in (step.old, step.new) or content in way.seen.get(step.path, ()):
+            return True
+        plain = content.replace(b"\r\n", b"\n")  # the line ends of another system (core.autocrlf)
+        return plain != content and self.repository.blob_id(plain) in (step.old, step.new)
 
 
-def _entry(step: Difference, way: Way) -> Entry:
-    if way.yields(step):
-        return Entry(None, frozenset({step.old}))
-    return Entry(step.new or None, mode=step.new_mode or "100644")
+def _entry(step: Difference, way: Way, hidden: Collection[str]) -> Entry:
+    if not step.new:
+        return Entry(None, frozenset({step.old}) if way.yields(step) else None)
+    entry = Entry(step.new, mode=step.new_mode)
+    return replace(entry, hidden=True) if step.path in hidden else entry
+
+
+def _homes(path: str) -> list[str]:
+    """The folders that could be a repository with this file in it: it is their HEAD, or among their objects or refs."""
+    parts = PurePosixPath(path).parts
+    return ["/".join(parts[:n]) for n in range(1, len(parts)) if parts[n] in ("HEAD", "objects", "refs")]
 
 
 def _edited(paths: Sequence[str]) -> str:
+    if not paths:
+        return ""
     return f"you have changed {_names(paths)}, and the remote changed it too: commit it, or put it back"
 
 

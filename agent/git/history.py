@@ -69,6 +69,16 @@ class History:
             return True
         return self.repository.git.run("merge-base", "--is-ancestor", commit, tip, ok=(0, 1, 128)).code == 0
 
+    def related(self, one: str, other: str) -> bool:
+        """Whether two tips have a commit in common, as far as that can be told: a shallow clone cannot."""
+        if (self.repository.common_dir / "shallow").exists():
+            return True
+        return self.repository.git.run("merge-base", one, other, ok=(0, 1)).code == 0
+
+    def common(self, one: str, other: str) -> str | None:
+        """The newest commit that leads to both."""
+        return self.repository.git.run("merge-base", one, other, ok=(0, 1)).text or None
+
     def commits(self, tip: str, without: str, most: int = 200) -> list[tuple[int, str, str]]:
         """Time (seconds since 1970), id and committer's address of the commits of `tip` that `without` lacks."""
         said = self.repository.git.run(

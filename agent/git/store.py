@@ -169,20 +169,27 @@ class Store:
         """Take over the packs that a fetch left in a folder of objects, or the loose objects of a merge: into the
         vault with them, before a ref there names what they hold."""
         packs = sorted(folder.glob("pack/*.idx"))
-        single = list(folder.glob("??/*")) if loose else []
-        if not packs and not single:
-            return
-        self._packs.mkdir(parents=True, exist_ok=True)
         for index in packs:
             for part in (index.with_suffix(".pack"), index):  # the index last: it makes the pack one
-                os.replace(part, self._packs / part.name)
+                if part.exists():
+                    _link_or_copy(part, self._vault_packs / part.name)
+        if packs:
+            _sync_folder(self._vault_packs)
+            self._packs.mkdir(parents=True, exist_ok=True)
+        for index in packs:  # only now may they go from there: after a crash the same is done again
+            for part in (index.with_suffix(".pack"), index):
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(part, self._packs / part.name)
+            self._linked.add(index.stem)
             for rest in folder.glob(f"pack/{index.stem}.*"):
                 rest.unlink(missing_ok=True)
-        self._link_packs()
+        single = list(folder.glob("??/*")) if loose else []
         for path in single:
-            place = self.repository.objects / path.parent.name
-            place.mkdir(exist_ok=True)
-            _link_or_copy(path, place / path.name)
+            (self.repository.objects / path.parent.name).mkdir(exist_ok=True)
+            _link_or_copy(path, self.repository.objects / path.parent.name / path.name)
+        for name in {path.parent.name for path in single}:
+            _sync_folder(self.repository.objects / name)
+        for path in single:
             path.unlink()
 
     def relink(self) -> None:

@@ -4,7 +4,7 @@ machine's settings list by name. Never in the vault, whose git is Gofer's and th
 Parameters in the front matter win over the text; without `op` the text is read as plain English. What a branch, a path
 or a message may be is judged behind the door `ctx.repo`, and no word of a task is ever an option of git's.
 
-Running twice after a crash is harmless: what is there already is reported as done.
+Running twice after a crash does nothing twice: what is there already is reported as done.
 """
 
 from __future__ import annotations

@@ -70,18 +70,20 @@ class ListedRepos:
         """The top of the work tree. The settings must name exactly that: a folder below it, or one that is no
         repository any more, would silently mean the repository around it."""
         folder, fix = _place(listed.path), f"correct the path of [repos.{name}] in this machine's config.toml"
-        if folder == self.vault or self.vault in folder.parents:
+        vault = self.vault.resolve()
+        if folder == vault or vault in folder.parents:
             raise Refused(
                 f"the repository '{name}' is the vault itself or lies in it",
                 where=listed.path,
                 why="tasks never work in the vault's own git",
                 fix=fix,
             )
+        if not folder.is_dir():
+            raise Refused(f"the repository '{name}' is not there", where=listed.path, why="no such folder", fix=fix)
         try:
             said = Git(folder).run("rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir").text
-        except (GitError, OSError) as error:
-            why = error.why if isinstance(error, GitError) else "there is no such folder"
-            raise Refused(f"'{name}' is no git work tree", where=listed.path, why=why, fix=fix) from None
+        except GitError as error:
+            raise Refused(f"'{name}' is no git work tree", where=listed.path, why=error.why, fix=fix) from None
         top, common = (Path(line).resolve() for line in said.splitlines()[:2])
         if common == self.common_dir.resolve():
             raise Refused(

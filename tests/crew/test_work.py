@@ -60,6 +60,22 @@ def test_a_slow_task_holds_nothing_up_but_its_own_worker(house: House) -> None:
         wait_for(lambda: len(house.ends()) == 21)
 
 
+def test_an_urgent_task_that_comes_late_overtakes_those_that_wait_for_their_turn(house: House) -> None:
+    house.act("slow", "sleep")
+    with house.crew():
+        wait_for(lambda: house.begun("slow"))
+        for n in range(5):
+            house.act(f"n{n}", "tell")
+        wait_for(lambda: len(house.board().get("running", [])) == 6, what="the others to wait in line")
+        house.act("urgent", "tell", header="priority: critical\n")
+        wait_for(lambda: len(house.board().get("running", [])) == 7)
+        (house.place / "go").touch()
+        wait_for(lambda: len(house.ends()) == 7)
+    order = sorted(house.place.glob("*.*"), key=lambda path: path.stat().st_mtime_ns)
+    names = [path.stem for path in order if path.stem not in ("said", "go")]
+    assert names[:2] == ["slow", "urgent"]
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_two_appends_to_one_file_in_one_burst_land_both_each_once(house: House, workers: int) -> None:
     for n in range(12):

@@ -92,7 +92,7 @@ def test_a_worker_that_is_told_to_end_takes_its_git_along_and_the_task_is_kept(h
     house.drop("slow.md", "---\nstatus: open\n---\nFetch the website repo\n")
     with house.worker():
         eventually(begun.exists, what="the fetch has begun")
-    assert processes_of(place.site) == []
+    eventually(lambda: not processes_of(place.site), what="git and ssh are gone")
     assert house.inbox() == ["slow.md"] and house.reports() == {}
 
 
@@ -100,5 +100,29 @@ def test_the_time_limit_ends_it_with_a_report(house: House, place: Place) -> Non
     hanging(place)
     house.drop("slow.md", "---\nstatus: open\ntimeout: 1\n---\nFetch the website repo\n")
     assert house.data("run", "--once", shape="run", code=1)["failed"] == 1
-    assert "time limit of 1 s passed" in (house.report("slow") or "")
+    report = house.report("slow") or ""
+    assert "time limit of 1 s passed" in report
+    assert "did not end by itself" not in report
     eventually(lambda: not processes_of(place.site), what="git and ssh are gone")
+
+
+def test_the_time_of_a_task_does_not_pass_while_it_waits_for_its_turn(house: House, place: Place) -> None:
+    hanging(place)
+    house.drop("slow.md", "---\nstatus: open\ntimeout: 1\npriority: high\n---\nFetch the website repo\n")
+    house.drop("next.md", "---\nstatus: open\ntimeout: 1\n---\ngit status of website\n")
+    data = house.data("run", "--once", shape="run", code=1)
+    assert {task["id"].partition("-")[0]: task["status"] for task in data["tasks"]} == {
+        "slow": "failed",
+        "next": "done",
+    }
+
+
+def test_doctor_looks_at_every_listed_repository(house: House, place: Place) -> None:
+    with house.config.open("a") as file:
+        file.write(f'[repos.gone]\npath = "{place.root}/gone"\n[repos.notes]\npath = "{house.root}"\n')
+    checks = [check for check in house.data("doctor", code=1)["checks"] if check["name"] == "repos"]
+    assert [(check["ok"], check["detail"].partition(" (")[0]) for check in checks] == [
+        (False, "the repository 'gone' is not there"),
+        (False, "the repository 'notes' is the vault itself or lies in it"),
+        (True, "website: fetch, fast-forward, commit, push, status"),
+    ]

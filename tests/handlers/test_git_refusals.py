@@ -15,7 +15,8 @@ from agent.config.values import ListedRepo
 from agent.errors import Busy, CredentialsRefused, Doubt, GoferError, PersonMustAct, Refused, TimeUp, TryLater
 from agent.handlers.git import understand
 from agent.repos import ListedRepos
-from tests.handlers.git_place import Place, task
+from agent.repos.clone import Clone
+from tests.handlers.git_place import Place, nothing, task
 from tests.support import git, processes_of, snapshot, wait_for
 
 
@@ -323,8 +324,9 @@ def test_ignored_and_missing_paths_and_other_repositories_are_not_taken(place: P
 
 def test_without_an_identity_nothing_is_committed_in_a_guessed_name(untouched: Place, monkeypatch: Any) -> None:
     monkeypatch.setenv("HOME", str(untouched.root))
+    monkeypatch.setenv("EMAIL", "guessed@example.org")
     with pytest.raises(PersonMustAct, match=r"git config --global user\.name"):
-        untouched.say("commit", paths=["a.txt"], message="m")
+        untouched.say("commit", paths=["a.txt", "secret.txt"], message="m")
 
 
 # the remote
@@ -506,3 +508,18 @@ def test_a_commit_that_is_stopped_leaves_no_lock_behind(place: Place) -> None:
     assert not lock.exists()
     assert place.at == at
     assert not [name for name in os.listdir(place.site / ".git") if name.endswith(".lock")]
+
+
+def test_a_folder_that_vanishes_does_not_make_the_current_folder_the_repository(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.commit(place.vault, "note.md", "x\n")
+    monkeypatch.chdir(place.vault)
+    clone = Clone("website", place.site, "origin", nothing)
+    place.site.rename(place.root / "unplugged")
+    before = snapshot(place.vault)
+    with pytest.raises(Refused, match="cannot change to"):
+        clone.run("update-ref", "refs/heads/x", "HEAD")
+    assert snapshot(place.vault) == before
+    with pytest.raises(Refused, match="is not there"):
+        place.say("status")

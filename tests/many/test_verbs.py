@@ -129,3 +129,15 @@ def test_sync_asks_the_worker_of_this_clone_when_one_runs(many: Many) -> None:
         other.gofer("sync")
         assert one.data("sync")["state"] == "ok"
         assert one.inbox() == ["x.md"]
+
+
+def test_a_file_that_is_no_task_is_reported_once_however_many_machines_see_it(many: Many) -> None:
+    person, one, other = many.clone("person"), many.clone("one"), many.clone("other")
+    person.drop("bad.md", "---\nstatus: open\npriority: hgih\n---\nWrite x to memory/x.txt\n")
+    person.git("add", "-A")
+    person.git("commit", "-q", "-m", "bad")
+    person.git("push", "-q")
+    assert one.once(code=None)["invalid"] == 1
+    assert other.once(code=None)["invalid"] == 0
+    assert one.once(code=None)["invalid"] == 0
+    assert len(many.ended()) == 1 and many.tasks() == ["inbox/bad.md"]

@@ -10,11 +10,11 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from tests.nemesis.commits import log
 from tests.nemesis.expect import claim_ref
 from tests.nemesis.machine import Machine
 from tests.nemesis.world import World
-from tests.remotes import Hook, delaying, refusing, taking_over
-from tests.remotes.ledger import CLAIMS
+from tests.remotes import Hook, Proxy, delaying, refusing, taking_over
 
 MAIN = "refs/heads/main"
 Fault = Callable[[World], None]
@@ -120,7 +120,8 @@ def take_over(world: World) -> None:
 
 def stale_claim_lock(world: World) -> None:
     """A lock lies on the claim refs of tasks that are still to be done, and then goes away."""
-    waiting = [task.id for task in world.book.asked if f"{claim_ref(task.id)}" not in world.bare.refs(CLAIMS[0])]
+    ended = {outcome.task for commit in log(world.bare.path, MAIN) for outcome in commit.outcomes}
+    waiting = [task.id for task in world.book.asked if task.ends and task.id not in ended]
     chosen = world.rng.sample(waiting, min(3, len(waiting)))
     _locked(world, [claim_ref(task) for task in chosen])
 
@@ -181,11 +182,10 @@ def rewind(world: World) -> None:
         world.book.rewound(now, old)
         world.note(f"the branch on the remote is moved back from {now[:12]} to {old[:12]}")
         world.pause(4, 7)
-        there = world.bare.refs()[MAIN]
-        if there != old:
+        if (there := world.bare.refs()[MAIN]) == old:
+            world.bare.git("update-ref", MAIN, now, old)
+        else:  # what they have pushed stays: taking it away again would be one more fault
             world.book.violated(f"G19: {there[:12]} was pushed over a branch that was moved back to {old[:12]}")
-        world.bare.git("update-ref", MAIN, now)
-        world.book.rewound(there, now)
     world.person.go_on()
 
 
@@ -212,7 +212,7 @@ def chosen(world: World) -> Iterator[tuple[str, Fault]]:
 
 
 def heal(world: World) -> None:
-    """Good weather, sound clocks' sake left alone, every worker awake and alive, nobody stopped."""
+    """Good weather, every worker awake and alive, nobody stopped. A clock that is wrong stays wrong."""
     if world.remote.http:
         world.remote.http.fault = 0
     for machine in world.machines:
@@ -248,7 +248,7 @@ def _hooked(world: World, hook: Hook, what: str) -> None:
         world.pause(2, 5)
 
 
-def _networked(world: World):  # type: ignore[no-untyped-def]
+def _networked(world: World) -> tuple[Machine, Proxy]:
     machine = world.machine()
     assert machine.proxy
     return machine, machine.proxy

@@ -81,6 +81,7 @@ def _check_outcomes(
         if not moved or moved.new == ZERO:
             continue
         for commit in _arrived(repository, moved.old, moved.new, everything):
+            del everything[commit.oid]  # what a force-push took away and put back has arrived once
             for outcome in commit.outcomes:
                 if outcome.status == "invalid":
                     continue
@@ -103,7 +104,8 @@ def _published(
             yield f"{what} and held no claim on the server"
         return
     claim, move = held.get(before[ref], Claim()), change.of(ref)
-    if (claim.worker, claim.nonce) != (outcome.worker, outcome.claim):
+    whose = outcome.worker == claim.worker or outcome.worker.startswith(f"{claim.worker}-")  # a worker of that clone
+    if not whose or claim.nonce != outcome.claim:
         yield f"{what} under claim {outcome.claim}, while {claim.worker} held it under {claim.nonce}"
     if move is None or move.new != ZERO:
         yield f"{what} and the same push did not remove the claim"

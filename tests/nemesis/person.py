@@ -37,7 +37,10 @@ class Person:
         """Ask for so many tasks, about evenly over the time, and do other things in between."""
         steps: list[Callable[[], None]] = [self.push_tasks, self.push_tasks, self.drop_in_a_tree, self.edit, self.read]
         began = time.monotonic()
-        while not stop.is_set() and (asked := len(self.book.asked)) < tasks:
+        while not stop.is_set() and (asked := len(self.book.asked) + len(self._pushing)) < tasks:
+            if self.away.is_set():
+                stop.wait(0.1)
+                continue
             due = time.monotonic() - began > seconds * asked / tasks
             with self._busy:
                 self._rng.choice(steps[:3] if due else steps[3:])()

@@ -97,6 +97,11 @@ def _drain(here: World) -> None:
         _supervise(here)
         pause.wait(0.3)
     here.note(f"drained; left: {left or 'nothing'}")
+    for machine in here.machines if left else ():
+        for verb in ("status", "list"):
+            said = machine.gofer(verb).stdout
+            (machine.folder / f"{verb}.txt").write_text(said, "utf-8")
+            here.note(f"gofer {verb} on {machine}:\n{said[:1500]}" if verb == "status" else "")
 
 
 def _left(here: World) -> str:

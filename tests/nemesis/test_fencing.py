@@ -124,5 +124,16 @@ def test_outcomes_that_a_force_push_threw_away_are_not_looked_at(scribe: Scribe,
     before = scribe.bare.refs()["refs/heads/main"]
     scribe.outcome(task, "alpha-1")
     scribe.publish(task)
+    after = scribe.bare.refs()["refs/heads/main"]
     scribe.bare.git("update-ref", "refs/heads/main", before)
+    assert said(scribe, task) == []
+    scribe.bare.git("update-ref", "refs/heads/main", after)
+    assert len(said(scribe, task)) == 1
+
+
+def test_outcomes_that_were_taken_away_and_put_back_have_arrived_once(scribe: Scribe, task: Expected) -> None:
+    before = scribe.bare.refs()["refs/heads/main"]
+    after = scribe.done(task)
+    for where in (before, after):
+        scribe.bare.git("update-ref", "refs/heads/main", where)
     assert said(scribe, task) == []

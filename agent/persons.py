@@ -1,0 +1,84 @@
+"""What is published for the person from the work tree: tasks that wait here, the stop file, and with `person = "all"`
+every other note, once it has been left alone for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from agent.git.repository import Repository
+from agent.publish import revision_of
+from agent.remembered import Remembered
+from agent.vault.layout import INBOX, STOP_NAMES
+
+STOP_LIMIT = 65_536  # bytes of a stop file
+
+Files = Mapping[str, bytes | None]
+
+
+class Persons:
+    """The person's side of one clone. `drops()` gives the tasks that wait here, `notes()` what else is theirs."""
+
+    def __init__(
+        self, repository: Repository, remembered: Remembered, person: str,
+        drops: Callable[[], Files], notes: Callable[[], Files],
+    ) -> None:  # fmt: skip
+        self.repository, self.remembered, self.person = repository, remembered, person
+        self._drops, self._notes = drops, notes
+        self._stop_seen: tuple[str | None, frozenset[str]] = (None, frozenset())
+        self._suspects: dict[str, bytes | None] = {}  # one of them was refused: each is tried alone
+        self._refused: dict[str, bytes | None] = {}
+
+    def files(self, tip: str | None) -> dict[str, bytes | None]:
+        """What may be put on top of the remote's tip: paths with their bytes, None for what was taken away."""
+        files = {**self._notes(), **self._drops()} if self.person != "off" else {}
+        there = self.stop_there(tip)
+        for name in STOP_NAMES:
+            if (content := _stop(self.repository.work_tree / name)) is not None:
+                files[name] = content
+            elif name in there:
+                files[name] = None
+        return self._without_suspects(files)
+
+    def _without_suspects(self, files: dict[str, bytes | None]) -> dict[str, bytes | None]:
+        """Without what the remote has refused, as long as it is the same, and with one suspect at most."""
+        for known in (self._refused, self._suspects):
+            for path in [path for path, data in known.items() if path not in files or files[path] != data]:
+                del known[path]
+        one = next(iter(self._suspects), None)
+        out = self._refused.keys() | (self._suspects.keys() - {one})
+        return {path: data for path, data in files.items() if path not in out}
+
+    def refused(self, files: Files) -> None:
+        """A push with these was refused."""
+        (self._refused if len(files) == 1 else self._suspects).update(files)
+        for path in self._refused:
+            self._suspects.pop(path, None)
+
+    def published(self, files: Files) -> None:
+        """These are on the remote now."""
+        for path in files:
+            self._suspects.pop(path, None)
+        there = {
+            path: revision_of(data) for path, data in files.items() if data is not None and path.startswith(f"{INBOX}/")
+        }
+        if there:
+            self.remembered.publish({**self.remembered.published, **there})
+
+    def followed(self) -> None:
+        """The branch here is where the remote's is: from here on git tells what ended."""
+        if self.remembered.published:
+            self.remembered.publish({})
+
+    def stop_there(self, tip: str | None) -> frozenset[str]:
+        """The stop files of the remote's tip."""
+        if self._stop_seen[0] != tip:
+            self._stop_seen = tip, frozenset(self.repository.blobs(tip, STOP_NAMES))
+        return self._stop_seen[1]
+
+
+def _stop(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()[:STOP_LIMIT] if path.is_file() and not path.is_symlink() else None
+    except OSError:
+        return None

@@ -1,0 +1,167 @@
+"""What the remote means for the tasks that lie here: who else can see them, what ended elsewhere, whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.claims import RemoteClaims, Wanted
+from agent.journal import Record
+from agent.publish import revision_of
+from agent.sync import Sync
+from agent.vault.layout import TASKS
+
+NOT_FOLLOWED = "and the branch here has not followed yet"
+AT_ONCE = 32  # claims in one push
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Whether other machines can see a task, and why it does not start now ("" when it may)."""
+
+    shared: bool = False
+    wait: str = ""
+
+
+class Sights:
+    """One clone's view of its own tasks. `offline`: "wait" or "work", for shared ones while the remote is away."""
+
+    def __init__(self, sync: Sync, claims: RemoteClaims, offline: str) -> None:
+        self.sync, self.claims, self.offline = sync, claims, offline
+        self.repository = sync.repository
+        self._unfit: dict[str, str] = {}  # path of a task whose outcome did not fit → the tip that it did not fit
+        self._own: dict[str, str] = {}  # path → revision of tasks that nobody else could see when they were looked at
+        self._watched = 0
+
+    def of(self, path: str, raw: bytes) -> Sight:
+        """What the remote means for the task in this file."""
+        sync, run = self.sync, revision_of(raw)
+        if not sync.lookout.known and sync.away_since is None:
+            return Sight(wait="the remote is being looked at")
+        tip = sync.last_known
+        there, here = self.revision(tip, path), self.revision("HEAD", path)
+        if there == run:
+            self._remember(path, run, here)
+            return Sight(True, self._unreachable() or self._wait_to_fit(path, tip))
+        if there is not None and here is not None and sync.person != "off":
+            if there == here:
+                return Sight(True, "your change of it is published first")
+            return Sight(True, f"it was changed on the remote, {NOT_FOLLOWED}")
+        if there is None and tip and self._ended(path, run, here, tip):
+            return Sight(True, f"it ended on another machine, {NOT_FOLLOWED}")
+        self._own[path] = run
+        return Sight(False, self._wait_to_fit(path, tip))
+
+    def is_another(self, path: str, run: str) -> bool:
+        """Whether a file with the text of a finished task is a task of its own: nobody else could see it before that
+        one came here, or it is in the branch together with that one, which would have taken it away."""
+        return self._own.get(path) == run or self.revision("HEAD", path) == run
+
+    def _unreachable(self) -> str:
+        """Why a task that others can see does not start: nobody can claim it now."""
+        if self.sync.paused:
+            return f"sync is paused, and other machines may see this task: {self.sync.paused}"
+        if self.sync.away_since and self.offline == "wait":
+            return f"offline since {self.sync.away_since:%H:%M} UTC, and other machines may see this task"
+        return ""
+
+    def _ended(self, path: str, run: str, here: str | None, tip: str) -> bool:
+        """Whether the remote had this file and has it no more."""
+        if self.sync.remembered.published.get(path) == run:
+            return True
+        head = self.repository.head().commit
+        if here != run or head is None:
+            return False
+        base = self.sync.history.common(head, tip)
+        return base is not None and self.revision(base, path) == run
+
+    def _remember(self, path: str, run: str, here: str | None) -> None:
+        """A task that only the work tree and the remote hold: once it has ended there, nothing else would tell."""
+        published = self.sync.remembered.published
+        if here != run and published.get(path) != run:
+            self.sync.remembered.publish({**published, path: run})
+        elif here == run and path in published:
+            self.sync.remembered.publish({known: said for known, said in published.items() if known != path})
+
+    def revision(self, treeish: str | None, path: str) -> str | None:
+        found = self.repository.contents(f"{treeish}:{path}") if treeish else None
+        return None if found is None else revision_of(found)
+
+    def holds(self, path: str) -> bool:
+        """Whether the remote has this file, as far as it was seen."""
+        tip = self.sync.last_known
+        return tip is not None and self.repository.info(f"{tip}:{path}") is not None
+
+    # -- outcomes that do not fit ----------------------------------------------------------------------------------
+
+    def unfit(self, records: Iterable[Record]) -> None:
+        """The vault changed on the remote under these: they run again once the branch here has followed."""
+        self._unfit |= {record.source: self.sync.tip for record in records if record.source and self.sync.tip}
+
+    def _wait_to_fit(self, path: str, tip: str | None) -> str:
+        wanted, head = self._unfit.get(path), self.repository.head().commit
+        if wanted is None:
+            return ""
+        if head and (head == tip or self.sync.history.contains(head, wanted)):
+            del self._unfit[path]
+            return ""
+        return f"what it changes was changed on the remote, {NOT_FOLLOWED}"
+
+    # -- whose they are --------------------------------------------------------------------------------------------
+
+    def take(self, wanted: Sequence[Wanted], paths: Mapping[str, str]) -> dict[str, bool]:
+        """Claim shared tasks, and look again that they are still there. Task id → won."""
+        won = self.claims.take(wanted)
+        if not won:
+            return {}
+        self.sync.fetch()
+        revisions = {want.task: want.revision for want in wanted}
+        there = {task for task in won if self.revision(self.sync.tip, paths[task]) == revisions[task]}
+        there -= self._finished(there)
+        self.claims.release(won.keys() - there)
+        return dict.fromkeys(there, True)
+
+    def _finished(self, tasks: Collection[str]) -> set[str]:
+        """Those of these ids that have ended on the remote since the commit that the work tree stands on."""
+        head = self.repository.head().commit
+        if not tasks or self.sync.tip is None or head == self.sync.tip:
+            return set()
+        steps = self.sync.history.differences(head, self.sync.tip, TASKS)
+        return {step.path.rpartition("/")[2].removesuffix(".md") for step in steps if step.new} & set(tasks)
+
+    def sort(self, records: Sequence[Record], most: int) -> tuple[list[Record], list[Record]]:
+        """Which outcomes may be published, at most so many: those of unseen tasks, and of tasks whose claim is ours.
+        And which are lost: another machine has their tasks by now."""
+        ready: list[Record] = []
+        lost: list[Record] = []
+        unclaimed: list[Record] = []
+        for record in records:
+            if not self._is_seen(record):
+                ready.append(record)
+            elif record.task in self.claims.gone:
+                lost.append(record)
+            elif record.task in self.claims.held:
+                ready.append(record)
+            elif len(unclaimed) < AT_ONCE:
+                unclaimed.append(record)
+        if unclaimed:  # they ran while the remote was away, or the person pushed them meanwhile
+            won = self.take(
+                [Wanted(record.task, record.revision, record.attempt) for record in unclaimed],
+                {record.task: record.source for record in unclaimed},
+            )
+            ready += [record for record in unclaimed if record.task in won]
+            lost += [r for r in unclaimed if r.task not in won and not self.claims.taken(r.task)]
+        return ready[:most], lost
+
+    def _is_seen(self, record: Record) -> bool:
+        if record.shared:
+            return True
+        return bool(record.source) and self.revision(self.sync.tip, record.source) == record.revision
+
+    def watch(self, resting: Callable[[], Collection[str]]) -> None:
+        """After a look at the remote: how the claims of others on the tasks that rest here stand."""
+        if self._watched != self.sync.looks:
+            self._watched = self.sync.looks
+            here = self.repository.work_tree
+            self._own = {path: run for path, run in self._own.items() if (here / path).exists()}
+            self.claims.watch(resting())
