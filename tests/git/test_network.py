@@ -233,9 +233,8 @@ def test_g17_a_black_hole_ends_at_the_deadline_and_no_process_is_left(tmp_path: 
                 assert isinstance(error, RemoteAway)
                 assert "did not finish within 0.3 s" in str(error)
                 assert "`git -c" not in str(error)
-            assert time.monotonic() - began < 15
-            here = tmp_path / "vault"
-            assert processes_of(here) == []
+            assert time.monotonic() - began < 30
+            wait_for(lambda: not processes_of(tmp_path / "vault"), what="every process to be gone")
             proxy.heal()
             publish(network)
 
@@ -469,6 +468,8 @@ def test_g14_a_shallow_vault_talks_to_its_remote_like_any_other(tmp_path: Path, 
     git(vault_of(full), "commit", "-q", "--allow-empty", "-m", "more")
     publish(full)
     assert network.fetch(MAIN) == tip(full)
+    git(vault_of(full), "commit", "-q", "--allow-empty", "-m", "not fetched")
+    publish(full)
     git(vault_of(network), "commit", "-q", "--allow-empty", "-m", "own")
     publish(network, "refs/heads/other")
     assert (vault_of(network) / ".git" / "shallow").read_bytes() == depth
