@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from agent import crash
+from agent import clock, crash
 from agent.claims import RemoteClaims
 from agent.drafting import Draft, Drafter
 from agent.errors import Busy, CredentialsRefused, GoferError, RemoteAway
@@ -74,8 +74,10 @@ class Exchange:
             return False
         if record.key in self.journal.pushed or any(self.sights.holds(change.path) for change in record.changes):
             return False
-        tip, head = self.sync.last_known, self.repository.head().commit
-        return tip is None or (head is not None and self.sync.history.relation(head, tip).behind == 0)
+        tip, head = self.sync.last_known, self.repository.head()
+        if self.branch.blocked(head, clock.wall()):
+            return False
+        return tip is None or (head.commit is not None and self.sync.history.relation(head.commit, tip).behind == 0)
 
     @property
     def stop_there(self) -> frozenset[str]:
@@ -120,6 +122,9 @@ class Exchange:
     def publish(self, now: datetime) -> Published:
         """Exchange what there is to exchange. What cannot be now stays owed, with the reason."""
         here = self.publisher.publish(now)
+        if self.journal.placed & self.journal.owed.keys():  # first what lies here already: it must not be overtaken
+            self.sync.poll()
+            return here
         self._ended, self._unfit, self.landing.moved = [], [], False
         try:
             there = self._exchange(now)
