@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -550,6 +552,28 @@ def test_a_hook_of_the_hosts_that_hangs_ends_at_the_deadline(tmp_path: Path, bar
             network.push([Update(MAIN, tip(network))], deadline=0.5)
         wait_for(lambda: not processes_of(vault_of(network)), what="git to be gone")
     assert network.refs() == {}
+
+
+LOOKS = """
+import sys
+from pathlib import Path
+from agent.git.network import Network
+from agent.git.repository import Repository
+Network(Repository(Path(sys.argv[1])), Path(sys.argv[2]), "origin").refs()
+"""
+
+
+def test_g17_what_waits_for_the_remote_ends_with_a_worker_that_is_killed(tmp_path: Path) -> None:
+    with served(tmp_path / "r.git", "http", ledger=False) as remote:
+        assert remote.http
+        network = clone(tmp_path, remote.url)
+        remote.http.fault = HANG
+        worker = subprocess.Popen([sys.executable, "-c", LOOKS, str(vault_of(network)), str(network.folder)])
+        wait_for(lambda: remote.http and remote.http.requests, what="git to wait")
+        assert processes_of(vault_of(network))
+        worker.kill()
+        worker.wait()
+        wait_for(lambda: not processes_of(vault_of(network)), what="git to be gone")
 
 
 def _script(path: Path, text: str) -> Path:
