@@ -35,6 +35,7 @@ from agent.git.history import History
 from agent.git.repository import Repository
 from agent.git.store import Store
 from agent.git.worktree import WorkTree
+from agent.holding import Holding
 from agent.inbox import Inbox
 from agent.intake import RECHECK, Intake
 from agent.journal import Journal, Record
@@ -126,10 +127,11 @@ class Desk:
         self.presence: Presence | None = None
         self._announced = False
         self.exchange = self._exchange(scribe, gate, env, ring) if self.remote else None
+        inbox = _inbox(self.repository, settings, self.worker if self.remote else "")
         self.intake = Intake(
-            root, _inbox(self.repository, settings, self.worker if self.remote else ""), self.journal, self.claims,
-            self.requests, Archive(root), scribe, settings.worker.offers, attempts, self.workbench.away,
-            self.publisher.remove_left_over, only, self.exchange, self.workers > 0, self.halted,
+            root, inbox, self.journal, Holding(self.claims, self.exchange), self.requests, Archive(root), scribe,
+            settings.worker.offers, attempts, self.workbench.away, self.publisher.remove_left_over, only,
+            self.workers > 0, self.halted,
         )  # fmt: skip
         self.outlet = Outlet(
             self.worker, self.journal, self.intake, scribe, self.publisher, overlay, self.workbench.settled,
@@ -184,7 +186,7 @@ class Desk:
         left = self.workbench.close()
         self._say_good_bye()
         self.journal.back(run.drop.key for run in left)
-        self.intake.release(run.task.id for run in left)
+        self.intake.holding.release(run.task.id for run in left)
         if self.exchange:
             self.exchange.close()
         self.repository.rest()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from agent.admission import Situation, is_draft, not_now, with_parameters
-from agent.claims import Claim, LocalClaims, Wanted, share
-from agent.errors import CredentialsRefused, TryLater
-from agent.exchange import Exchange
+from agent.claims import Claim, Wanted
+from agent.errors import TryLater
 from agent.facts import outcome_of
 from agent.handlers import HANDLERS
+from agent.holding import TURN, Holding
 from agent.identity import identify
 from agent.inbox import Drop, Inbox, Look
 from agent.journal import Journal
@@ -23,19 +23,15 @@ from agent.records import Scribe
 from agent.requests import Requests
 from agent.route.types import KNOWN_TYPES
 from agent.runner import Run
-from agent.sights import Sight
 from agent.vault.finished import Archive
-from agent.vault.report import invalid_path
 from agent.vault.task import read_task
 from agent.vault.values import Decision, Status, Task
 
 BATCH = 256  # tasks admitted in one travel of the road
+SHARED = 64  # where others work too: who takes what they cannot begin soon keeps it from them
 RECHECK = 10.0  # seconds until a task that waits for something outside is looked at again
 LOOK_SECONDS = 30.0  # for one look at the inbox: 20,000 files take less than one
 CANCEL = "cancel"
-TOGETHER = 32  # claims in one push
-TURN = "its turn comes"
-ELSEWHERE = "another worker has it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +43,7 @@ class Rest:
     decision: Decision
     reason: str
     until: float  # monotonic seconds
-    outcomes: int  # how many outcomes there were when it was looked at
+    state: object  # how the world looked then
     tried: bool = False  # it began, and the world was not ready
 
     @property
@@ -78,7 +74,7 @@ class Intake:
     root: Path
     inbox: Inbox
     journal: Journal
-    local: LocalClaims
+    holding: Holding
     requests: Requests
     archive: Archive
     scribe: Scribe
@@ -87,7 +83,6 @@ class Intake:
     away: Callable[[str], str]
     forget: Callable[[str, str], None]
     only: str = ""
-    exchange: Exchange | None = None  # None: nobody else works here
     works: bool = True  # False: this process only syncs
     halted: Callable[[], str] = str  # why nothing may start, "" when it may
     admitting: bool = True  # False: nothing starts any more
@@ -97,11 +92,10 @@ class Intake:
     outcomes: int = 0  # so many runs have ended: what waits for one of them is looked at again
     cancelled: frozenset[str] = frozenset()
     trouble: str = ""  # why the inbox could not be looked at
+    _state: object = None  # what may let a waiting task start: outcomes here, and what others do
     _running: tuple[Run, ...] = ()
     _patience: Patience = field(default_factory=lambda: Patience("the inbox", LOOK_SECONDS))
     _wanted: list[tuple[Drop, Task, Decision]] = field(default_factory=list)
-    _sights: dict[str, Sight] = field(default_factory=dict)  # by path
-    _not_won: dict[str, str] = field(default_factory=dict)  # task id → why it was not claimed
     _begun: set[str] = field(default_factory=set)  # keys whose attempt is counted and not given back
 
     def admit(self, now: datetime, running: Sequence[Run]) -> Sequence[Drop]:
@@ -110,6 +104,7 @@ class Intake:
         clock = time.monotonic()
         self._running = tuple(running)
         self._cancel()
+        self._state = self.outcomes, self.holding.state
         self.trouble = ""
         try:
             drops = self._patience.call(lambda: self._candidates(clock, now))
@@ -130,6 +125,7 @@ class Intake:
         for run in self._running:
             if run.task.id in self.cancelled:
                 run.cancelled.set()
+        self.holding.stop_overdue(self._running)
 
     def _candidates(self, clock: float, now: datetime) -> list[Drop]:
         """Look and read. Both can hang on a bad disk, so nothing else of the worker's happens in here."""
@@ -140,7 +136,7 @@ class Intake:
         busy = {run.drop.path for run in self._running} | {record.source for record in self.journal.owed.values()}
         known = self.journal.told | self.journal.owed.keys()  # reported, or about to be
         drops = [drop for drop in self.look.refused if drop.key not in known]
-        self.more, room = False, (2 * TOGETHER if self.exchange else BATCH) - len(self._running)
+        self.more, room = False, (SHARED if self.holding.exchange else BATCH) - len(self._running)
         for path in self.look.ready:
             if path in busy or self._still_rests(path, clock) or (self.only and path != self.only):
                 continue
@@ -156,7 +152,7 @@ class Intake:
         rest = self.resting.get(path)
         if rest is None or self.inbox.signature(path) != rest.drop.signature or rest.task.id in self.cancelled:
             return False
-        return clock < rest.until and rest.outcomes == self.outcomes
+        return clock < rest.until and rest.state == self._state
 
     def _rests(self, drop: Drop) -> bool:
         """Whether it was parsed before and only waits: looking at it again needs no attempt."""
@@ -174,15 +170,14 @@ class Intake:
             return self.scribe.unreadable(drop)
         rest = self.resting.get(drop.path)
         task = rest.task if rest and self._rests(drop) else read_task(drop.raw, drop.path, types=KNOWN_TYPES)
-        identity = identify(task, self.root, self.archive, self._taken(drop.path), partial(self._is_another, task))
+        identity = identify(
+            task, self.root, self.archive, self._taken(drop.path), partial(self.holding.is_another, task)
+        )
         if identity.left_over:
             self.forget(drop.path, identity.task.revision)
             self.give_back(drop.key)
             return None
         return with_parameters(identity.task)
-
-    def _is_another(self, task: Task) -> bool:
-        return self.exchange is not None and self.exchange.sights.is_another(task.path, task.revision)
 
     def _taken(self, but: str) -> Mapping[str, str]:
         taken = {rest.task.id: path for path, rest in self.resting.items() if path != but}
@@ -199,32 +194,25 @@ class Intake:
         situation = Situation(HANDLERS, self.offers, obsidian, partial(outcome_of, self.root, self.archive), self.away)
         told = task.problem is not None and self._is_told(drop, task)
         reason = not_now(task, decision, situation, now, committed=drop.committed, told=told)
-        return reason or self._not_here(drop, task)
+        if reason:
+            return reason
+        return self.holding.look(drop, task) if self.works else "this process only syncs; a worker takes it"
 
     def _is_told(self, drop: Drop, task: Task) -> bool:
         """Whether this file was reported as no task, here or by another machine that sees it too."""
-        if drop.key not in self.journal.told and self.exchange and self.exchange.sights.holds(invalid_path(task)):
+        if drop.key not in self.journal.told and self.holding.is_told(task):
             self.journal.tell([drop.key])
         return drop.key in self.journal.told
-
-    def _not_here(self, drop: Drop, task: Task) -> str:
-        """Why this worker does not start it, "" when it may: what the remote says, and who else has it."""
-        if not self.works:
-            return "this process only syncs; a worker takes it"
-        if self.exchange is None:
-            return ""
-        sight = self._sights[drop.path] = self.exchange.sights.of(drop.path, drop.raw or b"")
-        return sight.wait or (ELSEWHERE if sight.shared and self.exchange.claims.taken(task.id) else "")
 
     def wait(self, drop: Drop, task: Task, decision: Decision, reason: str, *, tried: bool = False) -> None:
         """Let it rest. The attempt does not count; nothing is lost and nobody is told twice."""
         self.give_back(drop.key)
-        until = time.monotonic() + (0.0 if reason == TURN else 1.0 if self.exchange else RECHECK)
+        until = time.monotonic() + (0.0 if reason == TURN else RECHECK)
         if (task.problem is not None and task.problem.what in reason) or is_draft(task, reason):
             until = float("inf")
         elif task.not_before and reason.startswith("not before"):
             until = time.monotonic() + max(0.0, task.not_before.timestamp() - time.time())
-        self.resting[drop.path] = Rest(drop, task, decision, reason, until, self.outcomes, tried)
+        self.resting[drop.path] = Rest(drop, task, decision, reason, until, self._state, tried)
 
     def want(self, drop: Drop, task: Task, decision: Decision) -> None:
         """This one may start, as soon as it is claimed."""
@@ -236,69 +224,25 @@ class Intake:
     def claim(self) -> Iterator[tuple[Drop, Task, Decision, Claim]]:
         """Claim what may start, all of it in one push; what others hold waits. Those that were won."""
         wanted, self._wanted = self._wanted, []
-        asked = [Wanted(t.id, t.revision, self.journal.attempts.get(d.key, 1)) for d, t, _ in wanted]
-        mine = self.local.take(asked)
-        if self.exchange and mine:
-            mine = self._claim_shared([want for want in asked if want.task in mine], mine, wanted)
+        mine = self.holding.take(
+            [(d, t, Wanted(t.id, t.revision, self.journal.attempts.get(d.key, 1))) for d, t, _ in wanted],
+            len(self.look.ready),
+        )
         for drop, task, decision in wanted:
             if claim := mine.get(task.id):
                 self.resting.pop(drop.path, None)
                 yield drop, task, decision, claim
-            elif self.exchange is None:
-                self.give_back(drop.key)
             else:
-                self.wait(drop, task, decision, self._not_won.get(task.id, ELSEWHERE))
-
-    def _claim_shared(
-        self, asked: Sequence[Wanted], mine: dict[str, Claim], wanted: Sequence[tuple[Drop, Task, Decision]]
-    ) -> dict[str, Claim]:
-        """Of the tasks that other machines can see, only those whose claim on the remote is ours too."""
-        assert self.exchange
-        paths = {task.id: drop.path for drop, task, _ in wanted}
-        shared = [want for want in asked if self._sights.get(paths[want.task], Sight()).shared]
-        self._not_won = {}
-        if not shared:
-            return mine
-        if self.exchange.sync.away_since is not None:  # `offline = "work"`: claimed when the remote is back
-            return mine | {w.task: replace(mine[w.task], shared=True) for w in shared}
-        most = min(TOGETHER, share(len(self.look.ready), self.exchange.sync.budget.machines))
-        few, later = shared[:most], shared[most:]
-        self._not_won = {want.task: TURN for want in later}
-        try:
-            won = self.exchange.sights.take(few, paths)
-        except (TryLater, CredentialsRefused) as error:
-            self._not_won |= {want.task: str(error) for want in few}
-            won = {}
-        for task in [task for _, task, _ in wanted if task.problem and task.id in won]:
-            if self.exchange.sights.holds(invalid_path(task)):  # another machine was faster, and has let go of it
-                del won[task.id]
-                self.exchange.claims.release([task.id])
-        if refusal := self.exchange.claims.refusal:
-            self._not_won |= {want.task: f"the remote allows no claims: {refusal}" for want in few}
-        lost = [want.task for want in shared if want.task not in won]
-        self.local.release(lost)
-        held = self.exchange.claims.held
-        return {t: held[t].claim if t in won else c for t, c in mine.items() if t not in lost}
-
-    def release(self, tasks: Iterable[str]) -> None:
-        """Give claims back, here and on the remote."""
-        tasks = list(tasks)
-        self.local.release(tasks)
-        if self.exchange:
-            self.exchange.claims.release(tasks)
-
-    def lost(self, run: Run) -> bool:
-        """Whether another worker has this run's task by now."""
-        return self.exchange is not None and run.claim.shared and run.task.id in self.exchange.claims.gone
+                self.wait(drop, task, decision, self.holding.why(task.id))
 
     def put_back(self, run: Run, reason: str) -> None:
         """A run that could not end now: its task waits again."""
-        self.release([run.task.id])
+        self.holding.release([run.task.id])
         self.wait(run.drop, run.task, run.decision, reason, tried=True)
 
     def crashed(self, run: Run) -> None:
         """The process of a run died in it: its task is looked at anew, and the attempt stays counted."""
-        self.release([run.task.id])
+        self.holding.release([run.task.id])
         self._begun.discard(run.drop.key)
 
     def hand_back(self, running: Sequence[Run]) -> None:

@@ -39,7 +39,7 @@ class Outlet:
         """Turn what ended into records and owe them, durably: from here on they are published, never run again."""
         records: list[Record] = []
         for run, (end, seconds) in ended:
-            if self.intake.lost(run):
+            if self.intake.holding.lost(run):
                 run.folder.close("another worker has it by now: this run does not count")
                 self.intake.put_back(run, "another worker took it over")
             elif isinstance(end, Crashed):
@@ -51,7 +51,7 @@ class Outlet:
             elif end.quiet and run.task.scheduled:
                 run.folder.close("ended: nothing to say")
                 self.intake.give_back(run.drop.key)
-                self.intake.release([run.task.id])
+                self.intake.holding.release([run.task.id])
                 self.journal.count_quiet(1)
             else:
                 records.append(self._record(run, end, seconds, 0 if records else self.journal.quiet))
@@ -105,7 +105,7 @@ class Outlet:
         """These no longer fit what a person wrote meanwhile, or another machine published: their tasks run again."""
         if records:
             self._settle_runs()
-            self.intake.local.release(record.task for record in records)
+            self.intake.holding.local.release(record.task for record in records)
             self.intake.more = True
 
     def folders_owed(self) -> set[str]:
@@ -119,7 +119,7 @@ class Outlet:
         published = self.exchange.publish(now) if self.exchange else self.publisher.publish(now)
         self._again(published.unfit)
         self.journal.tell(record.key for record in published.records if record.status == Status.INVALID)
-        self.intake.local.release(record.task for record in published.records)
+        self.intake.holding.local.release(record.task for record in published.records)
         for record in published.records:
             if record.task in self.intake.cancelled:
                 self.intake.requests.done(CANCEL, record.task)

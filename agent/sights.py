@@ -32,8 +32,15 @@ class Sights:
         self.repository = sync.repository
         self._unfit: dict[str, str] = {}  # path of a task whose outcome did not fit → the tip that it did not fit
         self._own: dict[str, str] = {}  # path → revision of tasks that nobody else could see when they were looked at
-        self._watched = 0
+        self._watched, self._news = 0, 0
         self._recovered = False
+
+    @property
+    def state(self) -> object:
+        """Everything that can change the sight of a task, looked up without starting git."""
+        sync, head = self.sync, (self.repository.git_dir / "HEAD").read_text("utf-8", "replace").strip()
+        moved = self.repository.newest_ref_time(head.removeprefix("ref: "))
+        return head, moved, sync.tip, sync.lookout.known, sync.away_since, sync.paused, self._news
 
     def of(self, path: str, raw: bytes) -> Sight:
         """What the remote means for the task in this file."""
@@ -173,4 +180,7 @@ class Sights:
             self._watched = self.sync.looks
             here = self.repository.work_tree
             self._own = {path: run for path, run in self._own.items() if (here / path).exists()}
-            self.claims.watch(resting())
+            ids = resting()
+            before = {task for task in ids if self.claims.taken(task)}
+            self.claims.watch(ids)
+            self._news += before != {task for task in ids if self.claims.taken(task)}

@@ -20,6 +20,7 @@ LAYERS = (
     ("desk", "survey", "neighbours"),
     ("outlet", "border"),
     ("intake", "workbench"),
+    ("holding",),
     ("bench", "exchange"),
     ("drafting", "quarantine", "sights", "landing"),
     ("persons",),
