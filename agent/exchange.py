@@ -149,6 +149,9 @@ class Exchange:
         self.claims.renew()
         self.sights.watch(self._resting)
         if self._looks() == self._settled:
+            if self.claims.owes and not self.sync.budget.wait():  # no other push comes that could take them along
+                self.sync.budget.spend()
+                self.claims.flush()
             return Published()
         person = self.persons.files(self.sync.tip)
         step = self._push(now)
