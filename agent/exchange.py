@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from agent import crash
+from agent import clock, crash
 from agent.claims import RemoteClaims
 from agent.drafting import Draft, Drafter
 from agent.errors import Busy, CredentialsRefused, GoferError, RemoteAway
@@ -67,10 +67,17 @@ class Exchange:
     # -- what others need to know ----------------------------------------------------------------------------------
 
     def goes_here(self, record: Record) -> bool:
-        """Whether an outcome is committed here at once: the remote is away, nobody else can see its task, and no push
-        of it was begun that may have arrived."""
-        away = self.sync.away_since is not None and self.sync.person != "off"
-        return away and not record.shared and record.key not in self.journal.pushing | self.journal.pushed
+        """Whether an outcome is committed here at once: the remote is away, nobody else can see its task, and the
+        commit cannot contradict what is on the remote. So the branch must have followed, no push may have arrived
+        without an answer, and a file that is on the remote waits to be changed until it can be changed there."""
+        if self.sync.away_since is None or self.sync.person == "off" or record.shared or self.journal.pushing:
+            return False
+        if record.key in self.journal.pushed or any(self.sights.holds(change.path) for change in record.changes):
+            return False
+        tip, head = self.sync.last_known, self.repository.head()
+        if self.branch.blocked(head, clock.wall()):
+            return False
+        return tip is None or (head.commit is not None and self.sync.history.relation(head.commit, tip).behind == 0)
 
     @property
     def stop_there(self) -> frozenset[str]:
@@ -115,6 +122,9 @@ class Exchange:
     def publish(self, now: datetime) -> Published:
         """Exchange what there is to exchange. What cannot be now stays owed, with the reason."""
         here = self.publisher.publish(now)
+        if self.journal.placed & self.journal.owed.keys():  # first what lies here already: it must not be overtaken
+            self.sync.poll()
+            return here
         self._ended, self._unfit, self.landing.moved = [], [], False
         try:
             there = self._exchange(now)
@@ -139,6 +149,9 @@ class Exchange:
         self.claims.renew()
         self.sights.watch(self._resting)
         if self._looks() == self._settled:
+            if self.claims.owes and not self.sync.budget.wait():  # no other push comes that could take them along
+                self.sync.budget.spend()
+                self.claims.flush()
             return Published()
         person = self.persons.files(self.sync.tip)
         step = self._push(now)

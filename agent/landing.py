@@ -67,8 +67,10 @@ class Landing:
                 return blocked
             if self.branch.restless(head, now.timestamp()):
                 return IN_USE
+            self.sync.remembered.begin(target)
             if trouble := self.follower.follow(head, target, self._way()):
                 return trouble
+            self.sync.remembered.arrived()
             self.sync.store.relink()
             self.moved = True
         self.at_tip = True
@@ -105,7 +107,7 @@ class Landing:
             if revision_of(raw) == record.revision:
                 seen.setdefault(record.source, set()).add(raw)
                 own[record.source] = Entry(None, frozenset({self.repository.blob_id(raw)}))
-        return Way(own, seen, (f"{OUTBOX}/",), (f"{INBOX}/",))
+        return Way(own, seen, (f"{OUTBOX}/",), (f"{INBOX}/",), self.sync.remembered.begun)
 
     def _settle(self) -> None:
         """What was pushed is here now too: its task files go, and nothing is owed any more."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from agent.git.repository import Repository, mtime
 
+MOST = 50  # commits that were begun to be followed and not reached
 _STARTED_FROM = ("rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START")
 
 
@@ -37,6 +38,21 @@ class Remembered:
     def publish(self, files: Mapping[str, str]) -> None:
         """These, and no others."""
         self._put(published=dict(files))
+
+    @property
+    def begun(self) -> tuple[str, ...]:
+        """Commits that the work tree began to follow since the branch last moved: their files may lie there."""
+        found = self._said.get("begun")
+        return tuple(map(str, found)) if isinstance(found, list) else ()
+
+    def begin(self, target: str) -> None:
+        """The work tree is about to follow to this commit."""
+        if target not in self.begun:
+            self._put(begun=[*self.begun, target][-MOST:])
+
+    def arrived(self) -> None:
+        """The branch is where the work tree is."""
+        self._put(begun=[])
 
     def branch(self, repository: Repository) -> str:
         """The remote's branch, full name: what the local one's upstream says, else of the same name. While HEAD is

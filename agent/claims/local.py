@@ -28,20 +28,11 @@ class LocalClaims:
         self._claims, self._lives = folder / "claims", folder / "lives"
         for place in (self._claims, self._lives):
             place.mkdir(parents=True, exist_ok=True)
-        self.worker = worker
-        self.boot, self._life = self._begin()
+        self.worker, self.boot = worker, secrets.token_hex(8)
+        self._life = FileLock(self._lives / f"{self.boot}.lock")
+        self._life.acquire()  # another's sweep may hold it for a moment, and remove it: filelock makes it anew then
         self._card = self._lives / f"{self.boot}.json"
         self._write_card()
-
-    def _begin(self) -> tuple[str, FileLock]:
-        """A life of our own. A sweep may look at its lock before we hold it, and bury it: then another one."""
-        while True:
-            boot = secrets.token_hex(8)
-            life = FileLock(self._lives / f"{boot}.lock")
-            life.acquire()
-            if (self._lives / f"{boot}.lock").exists():
-                return boot, life
-            life.release()
 
     def take(self, wanted: Sequence[Wanted]) -> dict[str, Claim]:
         """Claim tasks; the result holds those that were won, by id. The others are held by a living worker."""

@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.claims.base import NAMESPACES, Claim, Wanted
-from agent.claims.probe import first_that_works, remember
 from agent.claims.pushing import Pushing
 from agent.claims.record import Held
 from agent.clock import wall as wall_clock
@@ -42,22 +41,15 @@ class RemoteClaims(Pushing):
     ) -> None:  # fmt: skip
         """`record`: a file of this worker's in the state folder. `clock` measures leases; `wall` only dates commits."""
         super().__init__(network, record, worker, lease, namespace, clock, wall)
-        self._state = record.parent
         self.refusal = ""  # what the remote said when it allowed no claim, as of the last `take`
         self._asked: set[str] = set()  # renewals that had not arrived when the remote was asked
-        self._probed, self._pruned = False, clock()
+        self._pruned = clock()
 
     # -- take ------------------------------------------------------------------------------------------------------
 
     def take(self, wanted: Sequence[Wanted]) -> dict[str, Claim]:
         """Claim many tasks in one push; each is won or lost by itself. The result holds what is ours now, by id; what
         was ours before is among it, with the same claim."""
-        won = self._take(wanted)
-        if self.refusal and self._move_house():
-            won |= self._take([want for want in wanted if want.task not in won])
-        return won
-
-    def _take(self, wanted: Sequence[Wanted]) -> dict[str, Claim]:
         free = (want for want in wanted if want.task not in self.held and not self.taken(want.task))
         fresh = {want.task: want for want in free}.values()
         self.refusal = ""
@@ -118,20 +110,6 @@ class RemoteClaims(Pushing):
                 elif oid and oid not in self._notes.unsure:
                     self._notes.drop(held.ref)
                     self._others.see(held.ref, oid)
-
-    def _move_house(self) -> bool:
-        """Claims were refused: find out, once, where the remote allows them. Whether it is worth another try."""
-        if self._probed:
-            return False
-        try:
-            found = first_that_works(self.network)
-        except (RemoteAway, CredentialsRefused):
-            return False
-        self._probed = True
-        if found:
-            remember(self._state, found)
-            self.namespace = found.namespace
-        return found is not None
 
     # -- keep ------------------------------------------------------------------------------------------------------
 

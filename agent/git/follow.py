@@ -28,12 +28,14 @@ class Way:
     """What a follow needs to know besides the two commits. `own`: index entries of finished tasks, for paths in which
     the commits do not differ. `seen`: what may lie at a path instead of the old commit's content, because a task saw
     it. `tray`: folders in which a file that the person deleted is no edit. `inbox`: folders from which a finished file
-    goes; one that was edited meanwhile stays as it is, and is the person's."""
+    goes; one that was edited meanwhile stays as it is, and is the person's. `begun`: commits to which an earlier try
+    began to go and did not arrive, since the index or the branch was in use just then."""
 
     own: Mapping[str, Entry] = field(default_factory=dict)
     seen: Mapping[str, Collection[bytes]] = field(default_factory=dict)
     tray: tuple[str, ...] = ()
     inbox: tuple[str, ...] = ()
+    begun: tuple[str, ...] = ()
 
     def yields(self, step: Difference) -> bool:
         """Whether the person's version of this file simply stays, if there is one."""
@@ -134,12 +136,19 @@ class Follower:
         """Whether what lies there is not the person's work in progress."""
         content = there.content
         if content is None:
-            return not step.old or step.path.startswith(way.tray)
+            return not step.old or step.path.startswith(way.tray) or self._was_begun(step.path, None, way)
         now = self.repository.blob_id(content)
         if now in (step.old, step.new) or content in way.seen.get(step.path, ()):
             return True
         plain = content.replace(b"\r\n", b"\n")  # the line ends of another system (core.autocrlf)
-        return plain != content and self.repository.blob_id(plain) in (step.old, step.new)
+        if plain != content and self.repository.blob_id(plain) in (step.old, step.new):
+            return True
+        return self._was_begun(step.path, now, way)
+
+    def _was_begun(self, path: str, blob: str | None, way: Way) -> bool:
+        """Whether an earlier try put this there, or took the file away."""
+        there = (self.repository.info(f"{commit}:{path}") for commit in way.begun)
+        return any((found[0] if found else None) == blob for found in there)
 
 
 def _entry(step: Difference, way: Way, hidden: Collection[str]) -> Entry:

@@ -19,9 +19,9 @@ while read -r what group; do
     -) case $kept in *" $group "*) kept="${kept%% $group *} ${kept#* $group }" ;; esac ;;
   esac
 done
-for group in $kept; do kill -TERM -- "-$group"; done 2>/dev/null
+for group in $kept; do kill -TERM "-$group"; done 2>/dev/null
 [ -n "${kept# }" ] && sleep 2
-for group in $kept; do kill -KILL -- "-$group"; done 2>/dev/null
+for group in $kept; do kill -KILL "-$group"; done 2>/dev/null
 """
 _lock = threading.Lock()
 _shell: subprocess.Popen[bytes] | None = None

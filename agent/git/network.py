@@ -157,9 +157,8 @@ class Network(PrivateRepository):
         """One exchange. `unpack`: up to how many objects a fetch leaves loose. The caller judges a GitError."""
         for again in (False, True):
             try:
-                return self._git().run(
-                    *args, env=self._env(f"fetch.unpackLimit={unpack + 1}"), deadline=deadline, ok=ok
-                )
+                git, env = self._git(), self._env(f"fetch.unpackLimit={unpack + 1}")
+                return git.run(*args, env=env, deadline=deadline, ok=ok, outside=True)
             except GitError as error:
                 if again or not _DAMAGED.search(error.stderr):
                     raise

@@ -27,9 +27,8 @@ _BORROWED = re.compile(r"(url|credential|http|https|ssh|protocol)\.|core\.gitpro
 _OF_REMOTE = ("url", "pushurl", "proxy", "proxyauthmethod", "uploadpack", "receivepack")
 # What must not matter here, whatever the person set for their own fetches and pushes.
 _OURS = (
-    "http.lowSpeedLimit=1000", "http.lowSpeedTime=20", "push.followTags=false", "push.gpgSign=false",
-    "push.pushOption=", "core.alternateRefsPrefixes=refs/heads/", "transfer.fsckObjects=false",
-    "fetch.writeCommitGraph=false",
+    "http.lowSpeedLimit=1000", "http.lowSpeedTime=20", "push.gpgSign=false", "push.pushOption=",
+    "core.alternateRefsPrefixes=refs/heads/", "transfer.fsckObjects=false", "fetch.writeCommitGraph=false",
 )  # fmt: skip
 _OF_OURS = ("mirror=false", "prune=false", "pruneTags=false")
 _BATCH = " -oBatchMode=yes -oConnectTimeout=15 -oServerAliveInterval=10 -oServerAliveCountMax=3"

@@ -64,7 +64,7 @@ def test_g32_where_only_branches_are_allowed_claims_live_there_and_the_worker_us
     vault.run_once()
     assert "memory/1.txt" in bare.git("ls-tree", "-r", "--name-only", "main")
     tried = {move.ref for move in moves(bare.path, HEADS)}
-    assert len(tried) == 3  # two of the probe's, and the task's
+    assert len(tried) == 1  # the task's
     assert not bare.refs(HEADS)
 
 

@@ -141,3 +141,16 @@ def test_a_file_that_is_no_task_is_reported_once_however_many_machines_see_it(ma
     assert other.once(code=None)["invalid"] == 0
     assert one.once(code=None)["invalid"] == 0
     assert len(many.ended()) == 1 and many.tasks() == ["inbox/bad.md"]
+
+
+def test_g31_a_claim_that_was_won_in_vain_is_given_back_without_another_task_coming(many: Many) -> None:
+    person, one, other = many.clone("person"), many.clone("one"), many.clone("other")
+    for number in range(12):
+        person.drop(f"t{number}.md", WRITE.format(n=number))
+    person.git("add", "-A")
+    person.git("commit", "-q", "-m", "tasks")
+    person.git("push", "-q")
+    with one.worker(), other.worker():
+        eventually(lambda: many.tasks() == [], 60)
+        eventually(lambda: many.there("for-each-ref", "refs/gofer/claims") == "")
+    assert sorted(set(many.ended())) == sorted(many.ended())

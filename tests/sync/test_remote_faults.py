@@ -422,7 +422,7 @@ def test_g16_credentials_that_are_refused_are_said_and_nothing_is_lost(tmp_path:
         a = fleet.clone("a")
         a.drain()
         remote.http.password = "right"
-        a.drop("t.md", TASK)
+        a.drop("t.md", write("1", "notes/new.md"))
         with a.desk() as driven:
             driven.settle()
             assert driven.said["state"] == "offline"
