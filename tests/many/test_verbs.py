@@ -154,3 +154,16 @@ def test_g31_a_claim_that_was_won_in_vain_is_given_back_without_another_task_com
         eventually(lambda: many.tasks() == [], 60)
         eventually(lambda: many.there("for-each-ref", "refs/gofer/claims") == "")
     assert sorted(set(many.ended())) == sorted(many.ended())
+
+
+def test_g32_a_host_without_atomic_pushes_gets_the_results_and_no_claim_is_left_there(many: Many) -> None:
+    many.there("config", "receive.advertiseAtomic", "false")
+    person, one = many.clone("person"), many.clone("one")
+    for name in ("a", "b"):
+        person.drop(f"{name}.md", WRITE.format(n=name))
+    person.git("add", "-A")
+    person.git("commit", "-q", "-m", "tasks")
+    person.git("push", "-q")
+    assert one.once()["done"] == 2
+    assert many.tasks() == [] and len(many.ended()) == 2
+    assert many.there("for-each-ref", "refs/gofer/claims") == ""
