@@ -167,3 +167,17 @@ def test_g32_a_host_without_atomic_pushes_gets_the_results_and_no_claim_is_left_
     assert one.once()["done"] == 2
     assert many.tasks() == [] and len(many.ended()) == 2
     assert many.there("for-each-ref", "refs/gofer/claims") == ""
+
+
+def test_a_report_that_is_on_the_remote_and_not_yet_in_the_vault_is_found_by_show(many: Many) -> None:
+    house = many.clone("one")
+    house.git("checkout", "-q", "--detach")  # the branch cannot follow
+    house.drop("note.md", WRITE.format(n="note"))
+    house.once(code=None)
+    assert house.reports() == {} and len(many.ended()) == 1
+    shown = house.data("show", "note-")
+    assert shown["state"] == "done" and "✅ Complete" in shown["report_text"] and "with the branch" in shown["reason"]
+    house.git("checkout", "-q", "main")
+    house.data("sync")
+    assert house.report("note-")
+    assert house.data("show", "note-")["reason"] is None
