@@ -35,6 +35,7 @@ from agent.git.history import History
 from agent.git.repository import Repository
 from agent.git.store import Store
 from agent.git.worktree import WorkTree
+from agent.ground import YOUNG, Ground
 from agent.holding import Holding
 from agent.inbox import Inbox
 from agent.intake import RECHECK, Intake
@@ -45,6 +46,7 @@ from agent.outlet import Outlet
 from agent.persons import Persons
 from agent.presence import Presence
 from agent.publish import GROUP, Published, Publisher
+from agent.pusher import Pusher
 from agent.quarantine import Quarantine
 from agent.records import Scribe
 from agent.remotes import address, choose
@@ -54,7 +56,7 @@ from agent.route.router import Router
 from agent.runs import RunFolders
 from agent.sights import Sights
 from agent.stopping import at_once, stopped
-from agent.sync import YOUNG, Sync
+from agent.sync import Sync
 from agent.text import utc
 from agent.tray import outdated, taken_out
 from agent.vault.finished import Archive
@@ -147,24 +149,25 @@ class Desk:
         rate = wish.pushes_per_minute or rate_of(address(repository, self.remote))
         sync = Sync(
             repository, self.store, self.branch, history, state, self.remote, person=wish.person,
-            poll=wish.poll_seconds, rate=rate, ring=ring, young=YOUNG if self.workers else 0.0,
+            poll=wish.poll_seconds, rate=rate, ring=ring,
         )  # fmt: skip
         lease = float(env.get("GOFER_LEASE_S") or LEASE)
         claims = RemoteClaims(
             sync.network, state / "claims.json", self.worker, lease=lease, namespace=namespace_of(state)
         )  # fmt: skip
         self.publisher.placed_only = True
+        ground = Ground(sync, YOUNG if self.workers else 0.0)
         follower = Follower(repository, self.branch, history, WorkTree(repository, self.files))
         self.presence = Presence(
             sync.network, self.worker, self.settings.worker.offers, utc_now(), rationed=rate is not None
         )
-        return Exchange(
-            sync, claims, Sights(sync, claims, wish.offline, self._unpushed),
+        pusher = Pusher(
+            ground, Sights(sync, claims, wish.offline, self._unpushed),
             Persons(repository, sync.remembered, wish.person, self._waiting_drops, dict),
             Drafter(repository, self.publisher.read, gate.scan), self.publisher,
-            Quarantine(state / "quarantine", self.journal, scribe, GROUP), Landing(sync, follower, self.publisher),
-            lambda: frozenset(rest.task.id for rest in self.intake.resting.values()),
+            Quarantine(state / "quarantine", self.journal, scribe, GROUP), Landing(ground, follower, self.publisher),
         )  # fmt: skip
+        return Exchange(pusher, lambda: frozenset(rest.task.id for rest in self.intake.resting.values()))
 
     def _unpushed(self) -> frozenset[str]:
         return frozenset(r.task for key, r in self.journal.owed.items() if key not in self.journal.pushed)

@@ -12,8 +12,8 @@ from agent.files.group import remove_all
 from agent.git.branch import Entry
 from agent.git.follow import Follower, Way
 from agent.git.repository import Head
+from agent.ground import Ground
 from agent.publish import Publisher, revision_of
-from agent.sync import Sync
 from agent.vault.layout import INBOX, OUTBOX
 
 IN_USE = "git is being used here"
@@ -23,8 +23,8 @@ LONGEST = 10.0  # seconds between two tries to follow while a person is in the w
 class Landing:
     """Brings one clone's branch to where the remote's is. Not thread-safe: the road owns it."""
 
-    def __init__(self, sync: Sync, follower: Follower, publisher: Publisher) -> None:
-        self.sync, self.follower, self.publisher = sync, follower, publisher
+    def __init__(self, ground: Ground, follower: Follower, publisher: Publisher) -> None:
+        self.ground, self.sync, self.follower, self.publisher = ground, ground.sync, follower, publisher
         self.repository, self.branch, self.journal = publisher.repository, publisher.branch, publisher.journal
         self.stuck = ""  # why the branch here does not follow
         self.moved = False  # whether this travel of the road moved the branch
@@ -58,7 +58,7 @@ class Landing:
         return self._next if self.stuck else None
 
     def _go(self, head: Head, tip: str, now: datetime) -> str:
-        if obstacle := self.sync.obstacle(head):
+        if obstacle := self.ground.obstacle(head):
             return obstacle
         if (target := self._target(head, tip, now)) is None:
             return ""  # the next push brings both together
@@ -85,11 +85,11 @@ class Landing:
             return tip
         if relation.behind == 0:
             return head.commit
-        if self.sync.person != "off" and not self.sync.refused(head):
+        if self.sync.person != "off" and not self.ground.refused(head):
             return None
         if self.branch.blocked(head, now.timestamp()):
             return tip  # any other commit: it is not followed now
-        tree = self.sync.merge(tip, head.commit).tree
+        tree = self.ground.merge(tip, head.commit).tree
         building = self.sync.store.begin(head.commit, "gofer: merge\n", int(now.timestamp()), {}, merged=tip, tree=tree)
         return self.sync.store.finish(building)
 

@@ -1,4 +1,4 @@
-"""Policy over one remote: what its branch is for us, what to build on, what a push's answer means, what to tell people.
+"""Policy over one remote: what its branch is for us, whether it still is what it was, and what a push's answer means.
 
 The mechanism is in `agent.git`; nothing here moves the person's branch. Pauses end by themselves once the person has
 put right what they name: every look asks anew what is.
@@ -11,40 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from agent import clock
 from agent.budget import Budget
 from agent.errors import CredentialsRefused, GoferError, RemoteAway
 from agent.git.branch import Branch
-from agent.git.history import IDENTITY_MAIL, History, Merged, Relation
+from agent.git.history import History, Relation
 from agent.git.network import Network, Told, Update, Verdict
 from agent.git.repository import Head, Repository
 from agent.git.store import Store
 from agent.lookout import Lookout, Seen
 from agent.remembered import Remembered
-from agent.text import utc
 
-YOUNG = 60.0  # seconds for which a commit of the person's is left time to be amended
 CROWDED = 60.0  # seconds since somebody else moved the branch: then look before you push
-REFUSED = 600.0  # seconds until commits of the person's that the remote refused are tried again
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """What the next commit is built on: a commit, perhaps merged with a second one into `tree`. `alone`: commits of
-    this clone are left out. `wait`: why nothing is built now, in words for people, for `seconds`."""
-
-    parent: str | None = None
-    merged: str | None = None
-    tree: str | None = None
-    alone: bool = False
-    wait: str = ""
-    seconds: float = 0.0
-
-    @property
-    def treeish(self) -> str | None:
-        return self.tree or self.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +42,13 @@ class Sync:
 
     def __init__(
         self, repository: Repository, store: Store, branch: Branch, history: History, state: Path, remote: str,
-        *, person: str, poll: float, rate: float | None, ring: Callable[[], None], young: float = YOUNG,
+        *, person: str, poll: float, rate: float | None, ring: Callable[[], None],
         wall: Callable[[], float] = clock.wall,
     ) -> None:  # fmt: skip
         self.repository, self.store, self.branch, self.history = repository, store, branch, history
         self.network, inbound = (Network(repository, state / name, remote) for name in ("net.git", "fetch.git"))
         self.lookout, self._inbound = Lookout(inbound, poll, ring, wall), inbound
         self.remote, self.person, self.budget = remote, person, Budget(rate)
-        self.young, self._wall = young, wall
         self.remembered = Remembered(state / "sync.json")
         self.tip: str | None = None  # the remote's branch as last seen and accepted; None: it has none
         self.looks = 0  # so many times the remote's branch was looked at
@@ -78,11 +56,7 @@ class Sync:
         self.rewound = False  # the person accepted a history in which what we pushed may be missing
         self.atomic = True
         self._doubted: tuple[Seen, Head] | None = None  # what made the pause
-        self._refused: tuple[frozenset[str], float, str] = (frozenset(), 0.0, "")
         self._crowd = 0.0
-        self._young_since: float | None = None
-        self._merges: tuple[tuple[str, str], Merged] | None = None
-        self._unpushed: tuple[tuple[str, str], list[tuple[int, str, str]]] | None = None
         for network in (self.network, inbound):
             network.repair()
 
@@ -109,7 +83,7 @@ class Sync:
     @property
     def tracking_ref(self) -> str:
         """The ref of the person's that shows where the remote's branch is."""
-        return f"refs/remotes/{self.remote}/{_short(self.branch_name())}"
+        return f"refs/remotes/{self.remote}/{short(self.branch_name())}"
 
     def poll(self) -> None:
         """Hear what the last look saw; start another one when it is time. Never waits for the remote."""
@@ -149,12 +123,12 @@ class Sync:
         """Why the tip that was seen is not taken; "" when it is."""
         if seen.tip and seen.tip == before:
             return ""
-        name, local = _short(seen.branch), self.repository.head().commit
+        name, local = short(seen.branch), self.repository.head().commit
         if seen.tip is None:
             if before:
                 return f"{name} is gone from the remote: it was renamed or deleted there"
             if seen.others:
-                names = ", ".join(sorted(_short(other) for other in seen.others)[:3])
+                names = ", ".join(sorted(short(other) for other in seen.others)[:3])
                 return f"the remote has no branch {name}, but {names}: choose it as upstream, or push yours"
             return ""
         if before is None or self.repository.info(before) is None:
@@ -181,83 +155,11 @@ class Sync:
         """Whether others have moved the branch lately."""
         return self._crowd > 0 and time.monotonic() - self._crowd < CROWDED
 
-    # -- what to build on ------------------------------------------------------------------------------------------
-
     def relation(self, head: Head) -> Relation:
         """How the local branch stands to the remote's."""
         if head.commit is None or self.tip is None:
             return Relation(int(self.tip is None and head.commit is not None), int(self.tip is not None))
         return self.history.relation(head.commit, self.tip)
-
-    def base(self, head: Head, *, still: bool) -> Base:
-        """What the next commit is built on. `still`: the local branch cannot move now."""
-        local, tip = head.commit, self.tip
-        if tip is None or local is None:
-            return Base(local or tip)
-        relation = self.relation(head)
-        if relation.ahead == 0:
-            return Base(tip)
-        if self.refused(head):
-            return Base(tip, alone=True)
-        if times := [when for when, _, mail in self._commits(local, tip) if mail != IDENTITY_MAIL]:
-            if still or self.person == "off":
-                return Base(tip, alone=True)
-            age = max(0.0, self._wall() - max(times))
-            if (left := self._left_to_amend(age)) > 0:
-                words = f"your last commit is {age:.0f} s old; in {left:.0f} s results are built on it"
-                return Base(wait=words, seconds=left)
-        if not relation.apart:
-            return Base(local)
-        merged = self.merge(tip, local)
-        return Base(tip, local, merged.tree) if merged.tree else Base(tip, alone=True)
-
-    def merge(self, tip: str, local: str) -> Merged:
-        """Both in one tree; its objects are in the vault then. Asked again for the same two, it remembers."""
-        if self._merges is None or self._merges[0] != (tip, local):
-            merged = self.history.merge(tip, local)
-            self.store.adopt(self.history.quarantine / "objects", loose=True)
-            self._merges = (tip, local), merged
-        return self._merges[1]
-
-    def obstacle(self, head: Head) -> str:
-        """Why the person's commits and the remote's do not come together, in words for people; "" when they do."""
-        if head.commit is None or self.tip is None or not self.relation(head).apart:
-            return ""
-        if not (conflicts := self.merge(self.tip, head.commit).conflicts):
-            return ""
-        names = ", ".join(conflicts[:3])
-        return f"your commits and the remote's contradict each other in {names}: git pull, and resolve it"
-
-    def refused(self, head: Head) -> str:
-        """Why the remote does not take this clone's commits, "" when it does as far as we know."""
-        commits, at, why = self._refused
-        if not commits or head.commit is None or self.tip is None or time.monotonic() - at > REFUSED:
-            return ""
-        return why * any(commit in commits for _, commit, _ in self._commits(head.commit, self.tip))
-
-    def refuse(self, head: Head, why: str) -> None:
-        """A push with this clone's commits was refused: until they are others, it is done without them."""
-        if head.commit and self.tip:
-            commits = frozenset(commit for _, commit, _ in self._commits(head.commit, self.tip))
-            self._refused = commits, time.monotonic(), why
-
-    def _commits(self, local: str, tip: str) -> list[tuple[int, str, str]]:
-        """The commits of this clone that the remote lacks: time, id, committer's address."""
-        if self._unpushed is None or self._unpushed[0] != (local, tip):
-            self._unpushed = (local, tip), self.history.commits(local, tip)
-        return self._unpushed[1]
-
-    def _left_to_amend(self, age: float) -> float:
-        """Seconds that the person's youngest commit is still left alone; not for ever, if they commit every minute."""
-        if age >= self.young:
-            self._young_since = None
-            return 0.0
-        now = time.monotonic()
-        self._young_since = self._young_since or now
-        left = min(self.young - age, self.young - (now - self._young_since))
-        if left <= 0:
-            self._young_since = None
-        return left
 
     # -- pushing ---------------------------------------------------------------------------------------------------
 
@@ -302,23 +204,6 @@ class Sync:
             return f"paused: {self.paused}" + (f"; {results}" if waiting else "")
         return ""
 
-    def shown(self, head: Head, waiting: int) -> dict[str, Any]:
-        """What `status` tells of it."""
-        relation = self.relation(head) if self.lookout.known else Relation(0, 0)
-        obstacle = "" if self.paused or self.away else self.obstacle(head) or self._refusal(head)
-        apart = "diverged" if relation.apart else "ahead" if relation.ahead else "behind" if relation.behind else "ok"
-        state = "paused" if self.paused or obstacle else apart
-        return {
-            "state": "offline" if self.away_since else state, "remote": self.remote,
-            "branch": _short(self.branch_name()), "ahead": relation.ahead, "behind": relation.behind,
-            "reason": self.words(waiting) or obstacle or None,
-            "since": utc(self.away_since) if self.away_since else None,
-        }  # fmt: skip
 
-    def _refusal(self, head: Head) -> str:
-        why = self.refused(head)
-        return f"the remote does not take your commits: {why}; results are pushed without them" if why else ""
-
-
-def _short(branch: str) -> str:
+def short(branch: str) -> str:
     return branch.removeprefix("refs/heads/")

@@ -62,9 +62,7 @@ def collect(root: Path, named: str, *, log: bool) -> dict[str, Any]:
     return {
         **asdict(item),
         "task": {"path": item.path, "revision": revision(raw), "text": raw} if raw else None,
-        "report_text": report.read_text("utf-8")
-        if report.is_file()
-        else owed and owed.files.get(f"outbox/{item.id}.md"),
+        "report_text": text,
         "handoff": next((h for h in facts.handoffs(root) if h["id"] == item.id), None),
         "runs": [line for line in facts.recent_runs(root, 10_000) if line["task"] == item.id][::-1],
         **({"log": lines.read_text("utf-8").splitlines() if lines.is_file() else []} if log else {}),

@@ -275,7 +275,7 @@ def test_younger_commits_are_left_time_to_be_amended(fleet: Fleet, a: Clone) -> 
         assert fleet.tip() == before
         a.write("notes/mine.md", "amended\n")
         a.git("commit", "-q", "--amend", "-a", "-m", "amended")
-        driven.desk.exchange.sync._wall = lambda: __import__("time").time() + 61
+        driven.desk.exchange.ground._wall = lambda: __import__("time").time() + 61
         driven.settle()
     assert fleet.text("notes/mine.md") == "amended\n"
     assert "young" not in fleet.messages()
@@ -287,14 +287,14 @@ def test_somebody_who_commits_every_few_seconds_is_waited_for_a_minute_not_for_e
     with a.desk() as driven:
         assert driven.desk.exchange
         driven.look()
-        sync = driven.desk.exchange.sync
+        ground = driven.desk.exchange.ground
         a.write("notes/mine.md", "mine\n")
         a.commit("young", age=0)
-        assert sync.base(driven.desk.repository.head(), still=False).wait
-        assert sync._young_since
-        sync._young_since -= 61
+        assert ground.base(driven.desk.repository.head(), still=False).wait
+        assert ground._young_since
+        ground._young_since -= 61
         a.commit("younger", age=0)
-        assert not sync.base(driven.desk.repository.head(), still=False).wait
+        assert not ground.base(driven.desk.repository.head(), still=False).wait
 
 
 def test_the_persons_notes_follow_with_a_task_file_that_was_committed_and_not_pushed(fleet: Fleet, a: Clone) -> None:

@@ -378,7 +378,7 @@ def test_g15_when_everything_is_refused_results_stay_owed_whole_it_is_said_and_t
                 for _ in range(20):
                     driven.travel()
             assert len(driven.desk.journal.owed) == 3  # other tasks go on
-        driven.desk.exchange._not_before = 0.0
+        driven.desk.exchange.pusher._not_before = 0.0
         wait_for(lambda: driven.settle() or not driven.desk.journal.owed, what="the results to be pushed")
     assert set(fleet.outcomes().values()) == {1}
     assert len(fleet.outcomes()) == 3
@@ -407,8 +407,8 @@ def test_g06_a_stale_lock_on_the_servers_branch_is_waited_for_without_hurry(flee
             driven.settle()
             assert "does not move its branch" in driven.stuck
             assert driven.desk.exchange
-            assert driven.desk.exchange._not_before > time.monotonic()
-        driven.desk.exchange._not_before = 0.0
+            assert driven.desk.exchange.pusher._not_before > time.monotonic()
+        driven.desk.exchange.pusher._not_before = 0.0
         driven.settle()
     assert list(fleet.outcomes().values()) == [1]
     fleet.unharmed()
