@@ -184,8 +184,11 @@ def rewind(world: World) -> None:
         world.pause(4, 7)
         if (there := world.bare.refs()[MAIN]) == old:
             world.bare.git("update-ref", MAIN, now, old)
-        else:  # what they have pushed stays: taking it away again would be one more fault
+        elif _holds(world, there, now):
             world.book.violated(f"G19: {there[:12]} was pushed over a branch that was moved back to {old[:12]}")
+        else:  # a worker that had never seen what was taken away went on from what is there: both count
+            world.note(f"{there[:12]} was pushed by a worker that did not know of {now[:12]}: the two are merged")
+            _merge(world, there, now)
     world.person.go_on()
 
 
@@ -264,3 +267,19 @@ def _verb(world: World, machine: Machine, *args: str) -> None:
     done = machine.gofer(*args)
     if done.returncode not in (0, 3):
         world.book.violated(f"gofer {' '.join(args)} on {machine} → {done.returncode}: {done.stderr.strip()}")
+
+
+def _holds(world: World, tip: str, commit: str) -> bool:
+    return commit in world.bare.git("rev-list", tip).split()
+
+
+def _merge(world: World, there: str, now: str) -> None:
+    """What an administrator does after such a mishap; where the two contradict each other the older one stays."""
+    said = world.bare.git("merge-tree", "--write-tree", now, there, ok=(0, 1)).split()
+    tree, clean = said[0], len(said) == 1
+    if clean:
+        who = ("-c", "user.name=Admin", "-c", "user.email=admin@example.org")
+        both = world.bare.git(*who, "commit-tree", tree, "-p", now, "-p", there, "-m", "both histories").strip()
+    else:
+        world.book.rewound(there, now)
+    world.bare.git("update-ref", MAIN, both if clean else now, there)
