@@ -87,6 +87,22 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         """Read what an earlier run left: attempts, debts, what was told."""
+        self._start(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._read()
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if self._size() and not path.read_bytes().endswith(b"\n"):
+            os.write(self._file, b"\n")  # what a crash cut short stays a line of its own
+
+    @classmethod
+    def owed_in(cls, path: Path) -> Mapping[str, Record]:
+        """What somebody else's journal owes, by key. Reads, and touches nothing."""
+        journal = cls.__new__(cls)
+        journal._start(path)
+        journal._read()
+        return journal.owed
+
+    def _start(self, path: Path) -> None:
         self.path = path
         self.attempts: dict[str, int] = {}
         self.owed: dict[str, Record] = {}
@@ -96,13 +112,11 @@ class Journal:
         self.told: set[str] = set()
         self.quiet = 0
         self.moving = ""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            for line in path.read_bytes().splitlines():
+
+    def _read(self) -> None:
+        if self.path.exists():
+            for line in self.path.read_bytes().splitlines():
                 self._apply(line)
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if self._size() and not path.read_bytes().endswith(b"\n"):
-            os.write(self._file, b"\n")  # what a crash cut short stays a line of its own
 
     def begin(self, keys: Iterable[str]) -> None:
         """Count one attempt for each, durably, before anything is parsed."""

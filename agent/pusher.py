@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -135,8 +135,11 @@ class Pusher:
         crash.step("commit built")
         if draft.private:
             change_all(self.publisher.files, ([change] for change in draft.private))
+        tasks = [record.task for record in draft.records]
+        if not self.sync.atomic and self._overtaken(tasks):
+            return Step(other=True)
         self.journal.begin_push(record.key for record in draft.records)
-        result = self.sync.push(commit, self.claims.fences(record.task for record in draft.records))
+        result = self.sync.push(commit, self.claims.fences(tasks))
         crash.step("pushed")
         if not result.ok:
             return self._not_taken(result, base, draft, head)
@@ -159,10 +162,19 @@ class Pusher:
         )
         return self.store.finish(building)
 
+    def _overtaken(self, tasks: Collection[str]) -> bool:
+        """Where a push cannot carry the claims along, look before it: whether one of them is not ours any more."""
+        self.claims.verify(tasks)
+        return any(task in self.claims.gone for task in tasks)
+
     def _arrived(self, records: Sequence[Record]) -> None:
         """These outcomes are on the remote."""
         self.journal.push(record.key for record in records)
-        self.claims.published(record.task for record in records)
+        tasks = [record.task for record in records]
+        if self.sync.atomic:
+            self.claims.published(tasks)  # they went with the push
+        else:
+            self.claims.release(tasks)
         self.ended += records
 
     def _not_taken(self, result: Pushed, base: Base, draft: Draft, head: Head) -> Step:

@@ -26,5 +26,5 @@ def road(desk: Desk, now: datetime) -> Tick:
     ended = workbench.collect()  # code has mostly ended by now; a model's answer may come at a later tick
     outlet.record(ended)  # report, hand-off, ledger line: from here on published, never run again
     outlet.deliver()  # into the work tree, whole, where the person sees them
-    published = outlet.publish(now)  # one commit for all that is ready
+    published = outlet.publish(now)  # one commit for all that is ready; with a remote one push, and the branch follows
     return desk.tick(published)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.claims import RemoteClaims, Wanted
+from agent.errors import GoferError
 from agent.journal import Record
 from agent.publish import revision_of
 from agent.sync import Sync
@@ -124,7 +125,11 @@ class Sights:
         won = self.claims.take(wanted)
         if not won:
             return {}
-        self.sync.fetch()
+        try:
+            self.sync.fetch()
+        except GoferError:
+            self.claims.release(won)  # nobody knows whether they are still there
+            raise
         revisions = {want.task: want.revision for want in wanted}
         there = {task for task in won if self.revision(self.sync.tip, paths[task]) == revisions[task]}
         there -= self._finished(there)

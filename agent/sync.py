@@ -167,7 +167,7 @@ class Sync:
         """Move the remote's branch to a commit that contains it, and the fences with it, all or nothing. After it
         `tip` is what the remote has as far as we know. Raises RemoteAway when it did not answer."""
         branch = self.branch_name()
-        updates = [Update(branch, commit, None if self.tip else ""), *(fences if self.atomic else ())]
+        updates = [Update(branch, commit, self.tip or ""), *(fences if self.atomic else ())]
         self.budget.spend()
         self.lookout.outdated()
         try:

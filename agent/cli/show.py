@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,12 @@ from agent import facts
 from agent.cli.screen import find_vault, json_option, print_json, vault_option
 from agent.errors import Usage
 from agent.gate import OutputGate
+from agent.journal import Journal
 from agent.runs import RunFolders
 from agent.survey import Survey
 from agent.text import normal_form, revision
+
+NOT_YET = "it has ended, and its report comes into the vault with the branch"
 
 
 @click.command()
@@ -51,11 +54,15 @@ def collect(root: Path, named: str, *, log: bool) -> dict[str, Any]:
     file = root / item.path if item.path else None
     raw = normal_form(file.read_bytes()) if file and file.is_file() else ""
     report = root / f"outbox/{item.id}.md"
+    owed = next((r for r in Journal.owed_in(survey.state / "journal.jsonl").values() if r.subject == item.id), None)
+    if owed and not report.is_file():  # it has ended, and comes into the vault with the branch
+        item = replace(item, state=owed.status, reason=str(survey.board.get("stuck") or NOT_YET))
+    text = report.read_text("utf-8") if report.is_file() else owed and owed.files.get(f"outbox/{item.id}.md")
     lines = (RunFolders(survey.state / "runs", OutputGate()).find(item.id) or Path("/nonexistent")) / "run.log"
     return {
         **asdict(item),
         "task": {"path": item.path, "revision": revision(raw), "text": raw} if raw else None,
-        "report_text": report.read_text("utf-8") if report.is_file() else None,
+        "report_text": text,
         "handoff": next((h for h in facts.handoffs(root) if h["id"] == item.id), None),
         "runs": [line for line in facts.recent_runs(root, 10_000) if line["task"] == item.id][::-1],
         **({"log": lines.read_text("utf-8").splitlines() if lines.is_file() else []} if log else {}),

@@ -160,14 +160,22 @@ class Network(PrivateRepository):
                 git, env = self._git(), self._env(f"fetch.unpackLimit={unpack + 1}")
                 return git.run(*args, env=env, deadline=deadline, ok=ok, outside=True)
             except GitError as error:
+                self._sweep(args[0])
                 if again or not _DAMAGED.search(error.stderr):
                     raise
                 self._forget()
             except TryLater as error:
+                self._sweep(args[0])
                 if "disk" in error.what:
                     raise
                 raise RemoteAway(error.what, where=self.remote, why=error.why) from None
         raise AssertionError("unreachable")
+
+    def _sweep(self, command: str) -> None:
+        """Remove the half pack that a fetch leaves when it is cut off: on a bad line it would be one at every try."""
+        if command == "fetch":
+            for path in self.packs().glob("tmp_*"):
+                path.unlink(missing_ok=True)
 
     def _failure(self, error: GitError) -> RemoteAway | CredentialsRefused:
         lines = [line for line in error.stderr.splitlines() if line.strip()] or [error.why]

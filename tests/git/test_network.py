@@ -554,6 +554,30 @@ def test_a_hook_of_the_hosts_that_hangs_ends_at_the_deadline(tmp_path: Path, bar
     assert network.refs() == {}
 
 
+def test_g18_a_fetch_that_is_cut_off_leaves_no_half_pack(tmp_path: Path) -> None:
+    with served(tmp_path / "r.git", "git", ledger=False) as remote:
+        assert remote.address
+        (tmp_path / "other").mkdir()
+        other = clone(tmp_path / "other", remote.url)
+        (vault_of(other) / "big.bin").write_bytes(os.urandom(300_000))
+        git(vault_of(other), "add", "-A")
+        git(vault_of(other), "commit", "-q", "-m", "big")
+        publish(other)
+        with Proxy(remote.address) as proxy:
+            network = clone(tmp_path, remote.through(proxy.address))
+            proxy.cut_after(down=100_000)
+            with pytest.raises(RemoteAway):
+                network.fetch(MAIN)
+            assert proxy.cuts == 1
+            assert list(network.folder.rglob("tmp_*")) == []
+            proxy.delay(5)
+            with pytest.raises(RemoteAway):
+                network.fetch(MAIN, deadline=0.5)
+            assert list(network.folder.rglob("tmp_*")) == []
+            proxy.heal()
+            assert network.fetch(MAIN) == tip(other)
+
+
 LOOKS = """
 import sys
 from pathlib import Path

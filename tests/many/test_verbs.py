@@ -154,3 +154,30 @@ def test_g31_a_claim_that_was_won_in_vain_is_given_back_without_another_task_com
         eventually(lambda: many.tasks() == [], 60)
         eventually(lambda: many.there("for-each-ref", "refs/gofer/claims") == "")
     assert sorted(set(many.ended())) == sorted(many.ended())
+
+
+def test_g32_a_host_without_atomic_pushes_gets_the_results_and_no_claim_is_left_there(many: Many) -> None:
+    many.there("config", "receive.advertiseAtomic", "false")
+    person, one = many.clone("person"), many.clone("one")
+    for name in ("a", "b"):
+        person.drop(f"{name}.md", WRITE.format(n=name))
+    person.git("add", "-A")
+    person.git("commit", "-q", "-m", "tasks")
+    person.git("push", "-q")
+    assert one.once()["done"] == 2
+    assert many.tasks() == [] and len(many.ended()) == 2
+    assert many.there("for-each-ref", "refs/gofer/claims") == ""
+
+
+def test_a_report_that_is_on_the_remote_and_not_yet_in_the_vault_is_found_by_show(many: Many) -> None:
+    house = many.clone("one")
+    house.git("checkout", "-q", "--detach")  # the branch cannot follow
+    house.drop("note.md", WRITE.format(n="note"))
+    house.once(code=None)
+    assert house.reports() == {} and len(many.ended()) == 1
+    shown = house.data("show", "note-")
+    assert shown["state"] == "done" and "✅ Complete" in shown["report_text"] and "with the branch" in shown["reason"]
+    house.git("checkout", "-q", "main")
+    house.data("sync")
+    assert house.report("note-")
+    assert house.data("show", "note-")["reason"] is None
