@@ -42,6 +42,7 @@ from agent.intake import RECHECK, Intake
 from agent.journal import Journal, Record
 from agent.landing import Landing
 from agent.models.base import Model
+from agent.notes import Notes
 from agent.outlet import Outlet
 from agent.persons import Persons
 from agent.presence import Presence
@@ -161,9 +162,10 @@ class Desk:
         self.presence = Presence(
             sync.network, self.worker, self.settings.worker.offers, utc_now(), rationed=rate is not None
         )
+        notes = Notes(repository, self.publisher.read, gate.scan, lambda: sync.looks)
         pusher = Pusher(
             ground, Sights(sync, claims, wish.offline, self._unpushed),
-            Persons(repository, sync.remembered, wish.person, self._waiting_drops, dict),
+            Persons(repository, sync.remembered, wish.person, self._waiting_drops, notes),
             Drafter(repository, self.publisher.read, gate.scan), self.publisher,
             Quarantine(state / "quarantine", self.journal, scribe, GROUP), Landing(ground, follower, self.publisher),
         )  # fmt: skip

@@ -16,7 +16,7 @@ from agent.git.repository import Repository
 from agent.journal import Record
 from agent.publish import revision_of
 from agent.vault import ledger
-from agent.vault.layout import TASKS, ledger_path
+from agent.vault.layout import INBOX, TASKS, ledger_path
 from agent.vault.values import Change
 
 _DERIVED = re.compile(r"-[0-9a-f]{8}(-[0-9]+)?$")
@@ -86,7 +86,7 @@ class Drafter:
         before = self.repository.contents(f"{local}:{path}") if here else None
         if before is not None and revision_of(before) == revision_of(data):
             return False
-        return there in (None, here)
+        return there == here or (there is None and path.startswith(f"{INBOX}/"))  # an edit of an ended task stays
 
     def _add(self, record: Record, draft: Draft, tree: _Tree, local: str | None) -> None:
         finished = [path for path in record.files if path.startswith(f"{TASKS}/")]

@@ -31,7 +31,7 @@ class Persons:
 
     def files(self, tip: str | None) -> dict[str, bytes | None]:
         """What may be put on top of the remote's tip: paths with their bytes, None for what was taken away."""
-        files = {**self._notes(), **self._new_drops()} if self.person != "off" else {}
+        files = {**(self._notes() if self.person == "all" else {}), **self._new_drops()} if self.person != "off" else {}
         there = self.stop_there(tip)
         for name in STOP_NAMES:
             if (content := _stop(self.repository.work_tree / name)) is not None:
@@ -43,7 +43,11 @@ class Persons:
     def _new_drops(self) -> dict[str, bytes | None]:
         """The drops that were not published yet: one that was, and is not there any more, has ended there."""
         known = self.remembered.published
-        return {path: raw for path, raw in self._drops().items() if raw is None or known.get(path) != revision_of(raw)}
+        return {
+            path: raw
+            for path, raw in self._drops().items()
+            if raw is not None and known.get(path) != revision_of(raw) and (self.repository.work_tree / path).exists()
+        }
 
     def _without_suspects(self, files: dict[str, bytes | None]) -> dict[str, bytes | None]:
         """Without what the remote has refused, as long as it is the same, and with one suspect at most."""

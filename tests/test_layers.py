@@ -24,7 +24,7 @@ LAYERS = (
     ("bench", "exchange"),
     ("pusher",),
     ("drafting", "quarantine", "sights", "landing"),
-    ("persons",),
+    ("persons", "notes"),
     ("records",),
     ("publish", "asking", "repos", "admission", "identity", "tray", "newvault", "stopping", "crew"),
     ("runner", "facts", "remotes"),

@@ -127,7 +127,7 @@ class Follower:
     def _is_made(self, step: Difference, there: There) -> bool:
         if not step.new:
             return there.content is None
-        same = there.content is not None and self.repository.blob_id(there.content) == step.new
+        same = there.content is not None and step.new in self._ids(there.content)
         if not same or there.link != (step.new_mode == LINK):
             return False
         return step.old_mode == step.new_mode or there.link or there.executable == (step.new_mode == "100755")
@@ -137,18 +137,19 @@ class Follower:
         content = there.content
         if content is None:
             return not step.old or step.path.startswith(way.tray) or self._was_begun(step.path, None, way)
-        now = self.repository.blob_id(content)
-        if now in (step.old, step.new) or content in way.seen.get(step.path, ()):
+        if content in way.seen.get(step.path, ()) or not self._ids(content).isdisjoint((step.old, step.new)):
             return True
-        plain = content.replace(b"\r\n", b"\n")  # the line ends of another system (core.autocrlf)
-        if plain != content and self.repository.blob_id(plain) in (step.old, step.new):
-            return True
-        return self._was_begun(step.path, now, way)
+        return self._was_begun(step.path, self.repository.blob_id(content), way)
 
     def _was_begun(self, path: str, blob: str | None, way: Way) -> bool:
         """Whether an earlier try put this there, or took the file away."""
         there = (self.repository.info(f"{commit}:{path}") for commit in way.begun)
         return any((found[0] if found else None) == blob for found in there)
+
+    def _ids(self, content: bytes) -> set[str]:
+        """What git may call this content: also the same with the line ends of another system (core.autocrlf)."""
+        plain = content.replace(b"\r\n", b"\n")
+        return {self.repository.blob_id(content)} | ({self.repository.blob_id(plain)} if plain != content else set())
 
 
 def _entry(step: Difference, way: Way, hidden: Collection[str]) -> Entry:
