@@ -28,6 +28,6 @@ class Claim:
 
 
 def share(tasks: int, workers: int) -> int:
-    """How many of the tasks in sight one of so many workers claims at once: half of its part, so that the last ones
+    """How many of the tasks in sight one of so many workers claims at once: a third of its part, so that the last ones
     are not all claimed by everybody."""
-    return max(1, tasks // (2 * max(1, workers)))
+    return max(1, tasks // (3 * max(1, workers)))

@@ -37,7 +37,7 @@ class Size:
     large: int = 10_000
     claims: int = 2000
     naive_claims: int = 60
-    contested: int = 10_000
+    contested: int = 1300  # by eight: more than ten thousand contested claims
     shared: int = 400
     naive_shared: int = 60
     rationed: int = 100
