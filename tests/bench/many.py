@@ -47,21 +47,23 @@ class Shared:
         self.git("clone", "-q", str(self.remote), str(self.folder / name), at=self.folder)
         return self.folder / name
 
-    def submit(self, count: int) -> None:
+    def submit(self, count: int, stem: str = "job") -> None:
         """A person commits so many tasks and pushes them."""
         person = self.folder / "person"
         if not person.exists():
             self.clone("person")
         self.git("pull", "-q", "--ff-only", at=person)
         for number in range(count):
-            text = f"---\nstatus: open\ntype: file\nop: write\npath: {note_of(f'job-{number}')}\n---\nNote {number}.\n"
-            (person / "inbox" / f"job-{number}.md").write_text(text, "utf-8")
+            text = (
+                f"---\nstatus: open\ntype: file\nop: write\npath: {note_of(f'{stem}-{number}')}\n---\nNote {number}.\n"
+            )
+            (person / "inbox" / f"{stem}-{number}.md").write_text(text, "utf-8")
         self.git("add", "-A", at=person)
         self.git("commit", "-q", "-m", "tasks", at=person)
         self.git("push", "-q", "origin", "main", at=person)
 
-    def reports(self) -> int:
-        return self.git("ls-tree", "-r", "--name-only", "main", "outbox/").count("outbox/job-")
+    def reports(self, stem: str = "job") -> int:
+        return self.git("ls-tree", "-r", "--name-only", "main", "outbox/").count(f"outbox/{stem}-")
 
     def done(self) -> Counter[str]:
         """How often each task ended, by the trailers of the history."""
@@ -158,7 +160,7 @@ def drain(place: Place, size: Size) -> Iterator[Row]:
 
 def _drain(vault: Shared, count: int, env: Mapping[str, str], *, per_clone: int) -> tuple[float, Counter[str]]:
     """Seconds from the person's push until the remote has every report; workers are up before."""
-    vault.submit(1)
+    vault.submit(1, "warm")
     running = []
     for number in range(CLONES):
         clone = vault.clone(f"clone-{number}")
@@ -176,7 +178,7 @@ def _drain(vault: Shared, count: int, env: Mapping[str, str], *, per_clone: int)
                 )
             )
     try:
-        until(lambda: vault.reports() >= 1, 60, "the first task", every=0.05)
+        until(lambda: vault.reports("warm") >= 1, 60, "the first task", every=0.05)
         began = time.perf_counter()
         vault.submit(count)
         seconds = until(lambda: vault.reports() >= count, 900, f"{count} reports", every=0.02) - began
