@@ -17,7 +17,7 @@ from agent.publish import Publisher, revision_of
 from agent.vault.layout import INBOX, OUTBOX
 
 IN_USE = "git is being used here"
-LONGEST = 10.0  # seconds between two tries to follow while a person is in the way
+SHORTEST, LONGEST = 0.05, 10.0  # seconds between two tries to follow, while git is being used, or a file is in the way
 
 
 class Landing:
@@ -48,7 +48,10 @@ class Landing:
         self.at_tip = False
         self.stuck = self._go(head, tip, now)
         self._tried = (head, tip, len(self.journal.pushed)) if self.stuck else None
-        self._pause = min(LONGEST, self._pause * 2 or 0.5) if self.stuck and self.stuck != IN_USE else 0.0
+        if self.stuck == IN_USE:
+            self._pause = SHORTEST
+        else:
+            self._pause = min(LONGEST, max(0.5, self._pause * 2)) if self.stuck else 0.0
         self._next = time.monotonic() + self._pause * random.uniform(0.9, 1.1)  # noqa: S311  (no secret)
         return self.stuck
 
