@@ -75,7 +75,12 @@ class Holding:
         self, exchange: Exchange, shared: Sequence[tuple[Drop, Task, Wanted]], ready: int
     ) -> dict[str, Claim]:
         """Of the tasks that other machines can see, those whose claim on the remote is ours."""
-        most = min(AT_ONCE, share(ready, exchange.sync.budget.machines))
+        budget = exchange.sync.budget
+        if (left := budget.wait()) > 0:
+            self._why = {task.id: f"the host rations pushes: it is claimed in {left:.0f} s" for _, task, _ in shared}
+            return {}
+        budget.spend()
+        most = AT_ONCE if budget.rate else min(AT_ONCE, share(ready, budget.machines))
         few = shared[:most]
         self._why = {task.id: TURN for _, task, _ in shared[most:]}
         try:
