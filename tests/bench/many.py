@@ -197,7 +197,7 @@ def budget(place: Place, size: Size) -> Iterator[Row]:
     log = _spy(vault.folder)
     path = f"{vault.folder / 'bin'}:{vault.env['PATH']}"
     seconds, done = _drain(vault, size.rationed, {"PATH": path, "RATE": "6"}, per_clone=1)
-    times = [float(line.split()[0]) for line in log.read_text("utf-8").splitlines() if " push " in line]
+    times = [float(line.split()[0]) for line in _starts(log) if " push " in line]
     sustained = (len(times) - CLONES * 2) / max(1.0, (times[-1] - times[0]) / 60)
     yield Row(
         f"{size.rationed} tasks, {CLONES} workers, 6 pushes a minute for all of them: {len(times)} pushes in "
