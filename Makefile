@@ -14,8 +14,9 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)
 	@$(BIN)/gofer demo
 
+# Most tests wait for git and for processes: four at a time, on however few cores.
 test: $(STAMP)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 4 --dist worksteal
 
 run: $(STAMP)
 	@$(BIN)/gofer run

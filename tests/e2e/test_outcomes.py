@@ -147,10 +147,14 @@ def test_i8_nothing_active_from_a_task_reaches_a_written_file(house: House, head
         assert plain.count("\n## Action Required\n") <= 1 and "obsidian://" not in plain
 
 
-def test_a_file_that_only_lingers_after_its_outcome_is_removed_and_not_run(house: House) -> None:
+def test_a_file_that_only_lingers_after_its_outcome_is_removed_and_not_run(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = "---\nstatus: open\n---\nAppend `x` to memory/log.md\n"
     house.drop("stale.md", text)
-    house.drain()
+    with monkeypatch.context() as ahead:
+        ahead.setattr("agent.clock._SKEW", 60.0)  # so that it ends after the file below comes, however slow this is
+        house.drain()
     stale = house.drop("stale.md", text)  # as in a clone that was behind, and now got the outcome
     (finished,) = house.memory("tasks")
     later = stale.stat().st_ctime_ns + 10**9
