@@ -8,9 +8,9 @@ from datetime import datetime
 
 from agent.errors import BadHeader
 from agent.handlers import HANDLERS
-from agent.handlers.base import Handler, NoParams
+from agent.handlers.base import Handler
 from agent.text import utc
-from agent.vault.params import read_params
+from agent.vault.params import has_params, read_params
 from agent.vault.values import Decision, Problem, Status, Task, Who
 
 
@@ -67,22 +67,13 @@ def _dependency(task: Task, situation: Situation) -> str:
 
 def with_parameters(task: Task) -> Task:
     """A type that the task names must be able to use its parameters: if not, that is a bad header. One that reads
-    plain English may have them in the text instead."""
+    plain English may have them in the text instead, when the header holds none."""
     handler = HANDLERS.get(task.type)
     if task.problem is not None or handler is None:
         return task
     try:
-        if handler.understand is None or not _in_words(task):
+        if handler.understand is None or has_params(task):
             read_params(task, handler.params)
     except BadHeader as error:
         return replace(task, problem=Problem(error.what, error.line, error.why, error.fix, error.corrected))
     return task
-
-
-def _in_words(task: Task) -> bool:
-    """Whether the header holds no parameter at all: then the text says what to do, clearly or not."""
-    try:
-        read_params(task, NoParams)
-    except BadHeader:
-        return False
-    return True

@@ -177,7 +177,8 @@ class Intake:
         if drop.raw is None:
             return self.scribe.unreadable(drop)
         rest = self.resting.get(drop.path)
-        task = rest.task if rest and self._rests(drop) else read_task(drop.raw, drop.path, types=KNOWN_TYPES)
+        rest = rest if self._rests(drop) else None
+        task = rest.task if rest else read_task(drop.raw, drop.path, types=KNOWN_TYPES)
         identity = identify(
             task, self.root, self.archive, self._taken(drop.path), partial(self.holding.is_another, task)
         )
@@ -186,7 +187,7 @@ class Intake:
             self.resting.pop(drop.path, None)  # or it would be published anew
             self.give_back(drop.key)
             return None
-        return with_parameters(identity.task)
+        return identity.task if rest else with_parameters(identity.task)  # what rests has been through that
 
     def _taken(self, but: str) -> Mapping[str, str]:
         taken = {rest.task.id: path for path, rest in self.resting.items() if path != but}

@@ -48,11 +48,14 @@ class Notes:
         self.held: dict[str, Held] = {}
         self.unsure = {held.oid: held for held in _entries(said.get("ours"))}
         self.giving = {held.oid: held for held in _entries(said.get("giving"))}
+        self._saved: object = None
 
     def save(self) -> None:
         """Whole, and on the disk when this returns."""
-        ours = [*self.held.values(), *self.unsure.values()]
-        said = {"v": 1, "ours": [asdict(held) for held in ours], "giving": [asdict(h) for h in self.giving.values()]}
+        ours, giving = [*self.held.values(), *self.unsure.values()], [*self.giving.values()]
+        if self._saved == (ours, giving):
+            return
+        said = {"v": 1, "ours": [asdict(held) for held in ours], "giving": [asdict(held) for held in giving]}
         part = self._path.with_suffix(".new")
         with part.open("w", encoding="utf-8") as file:
             json.dump(said, file)
@@ -61,6 +64,7 @@ class Notes:
         os.replace(part, self._path)
         with suppress(OSError):  # not every file system can sync a folder
             _sync(self._path.parent)
+        self._saved = ours, giving
 
     def own(self) -> set[str]:
         """Every object that is ours or may be."""

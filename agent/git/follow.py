@@ -107,10 +107,11 @@ class Follower:
         todo: list[tuple[Difference, Lies]] = []
         edited: list[str] = []
         gone: set[str] = set()
+        sound: set[str] = set()
         for step in sorted(steps, key=lambda step: bool(step.new)):
             if _MODULE in (step.old_mode, step.new_mode):
                 continue
-            there = self.tree.there(step.path, gone)
+            there = self.tree.there(step.path, gone, sound)
             if there.trouble:
                 return [], f"{step.path} is in the way: {there.trouble}"
             if self._is_made(step, there):

@@ -6,11 +6,14 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from agent.git.command import Git, GitError
 from agent.git.repository import Repository
 
 IDENTITY_MAIL = "gofer@localhost"
+REMEMBERED = 64  # pairs of commits
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +54,30 @@ class History:
     def __init__(self, repository: Repository, quarantine: Path) -> None:
         """`quarantine`: a folder outside the vault where the objects of a merge lie until somebody adopts them."""
         self.repository, self.quarantine = repository, quarantine
-        self._known: tuple[tuple[str, str], Relation] | None = None
+        self._relations: dict[tuple[str, str], Relation] = {}
+        self._containing: dict[tuple[str, str], bool] = {}
+        self._commons: dict[tuple[str, str], str] = {}
 
     def relation(self, ours: str, theirs: str) -> Relation:
         """How `ours` stands to `theirs`."""
         if ours == theirs:
             return Relation(0, 0)
-        if self._known is None or self._known[0] != (ours, theirs):
+        if (known := self._relations.get((ours, theirs))) is None:
             said = self.repository.git.run("rev-list", "--left-right", "--count", f"{ours}...{theirs}", "--").text
             ahead, behind = said.split()
-            self._known = (ours, theirs), Relation(int(ahead), int(behind))
-        return self._known[1]
+            known = Relation(int(ahead), int(behind))
+            _remember(self._relations, (ours, theirs), known)
+        return known
 
     def contains(self, tip: str, commit: str) -> bool:
         """Whether `commit` leads to `tip`. False too when it is not here."""
         if tip == commit:
             return True
-        return self.repository.git.run("merge-base", "--is-ancestor", commit, tip, ok=(0, 1, 128)).code == 0
+        if (known := self._containing.get((tip, commit))) is None:
+            known = self.repository.git.run("merge-base", "--is-ancestor", commit, tip, ok=(0, 1, 128)).code == 0
+            if known:  # else what lies between may still come
+                _remember(self._containing, (tip, commit), known)
+        return known
 
     def related(self, one: str, other: str) -> bool:
         """Whether two tips have a commit in common, as far as that can be told: a shallow clone cannot."""
@@ -77,7 +87,11 @@ class History:
 
     def common(self, one: str, other: str) -> str | None:
         """The newest commit that leads to both."""
-        return self.repository.git.run("merge-base", one, other, ok=(0, 1)).text or None
+        if (known := self._commons.get((one, other))) is None:
+            known = self.repository.git.run("merge-base", one, other, ok=(0, 1)).text or None
+            if known:
+                _remember(self._commons, (one, other), known)
+        return known
 
     def commits(self, tip: str, without: str, most: int = 200) -> list[tuple[int, str, str]]:
         """Time (seconds since 1970), id and committer's address of the commits of `tip` that `without` lacks."""
@@ -140,3 +154,10 @@ class History:
     @property
     def empty_tree(self) -> str:
         return self.repository.git.run("hash-object", "-t", "tree", "/dev/null").text
+
+
+def _remember(known: dict[tuple[str, str], _T], tips: tuple[str, str], said: _T) -> None:
+    """Note what two commits are to each other, which never changes; the oldest of too many goes."""
+    known[tips] = said
+    if len(known) > REMEMBERED:
+        del known[next(iter(known))]

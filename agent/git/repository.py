@@ -6,15 +6,18 @@ import hashlib
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import IO, TypeVar
 
 from agent.errors import PersonMustAct
 from agent.git.command import Git, GitError, end
 
 ZERO = "0" * 40
+_T = TypeVar("_T")
 AT_ONCE = 64  # questions to git before its answers are heard: neither pipe may fill up
 _OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _OPERATIONS = {
@@ -96,46 +99,41 @@ class Repository:
 
     def info(self, revision: str) -> tuple[str, str] | None:
         """Object id and type of a revision such as `HEAD:inbox/a.md`, None when there is none."""
-        answer = self._ask("info", revision)
-        return (answer[0], answer[1]) if len(answer) == 3 else None
+        answer = None if "\n" in revision else self._converse([f"info {revision}"], _header)[0]
+        return (answer[0], answer[1]) if answer else None
 
     def contents(self, revision: str) -> bytes | None:
         """The bytes of an object, None when there is none."""
-        answer = self._ask("contents", revision)
-        if len(answer) != 3 or self._reader is None or self._reader.stdout is None:
-            return None
-        data = self._reader.stdout.read(int(answer[2]))
-        self._reader.stdout.read(1)
-        return data
+        return None if "\n" in revision else self.many_contents([revision])[0]
+
+    def many_contents(self, revisions: Sequence[str]) -> list[bytes | None]:
+        """The bytes of objects, None for those that are not there. Asked for together: that spares changes from one
+        process to the other."""
+        found: list[bytes | None] = []
+        for start in range(0, len(revisions), AT_ONCE):
+            found += self._converse([f"contents {name}" for name in revisions[start : start + AT_ONCE]], _body)
+        return found
 
     def blobs(self, commit: str | None, paths: Iterable[str]) -> dict[str, str]:
         """The object ids of those of these paths that a commit holds; nothing when there is no commit."""
         todo, found = (path for path in paths if commit and "\n" not in path), dict[str, str]()
         while some := list(islice(todo, AT_ONCE)):
-            answers = self._converse([f"info {commit}:{path}" for path in some])
+            answers = self._converse([f"info {commit}:{path}" for path in some], _header)
             found |= {path: answer[0] for path, answer in zip(some, answers, strict=True) if answer}
         return found
 
-    def _ask(self, verb: str, revision: str) -> list[str]:
-        return [] if "\n" in revision else self._converse([f"{verb} {revision}"])[0]
-
-    def _converse(self, questions: Sequence[str]) -> list[list[str]]:
-        """Ask the reader all of it, then hear the answers: object id, type and size, nothing for what is not there."""
+    def _converse(self, questions: Sequence[str], hear: Callable[[IO[bytes]], _T | None]) -> list[_T | None]:
+        """Ask the reader all of it, then hear the answers; None for what is not there."""
         for fresh in (False, True):
             if self._reader is None or fresh:
                 self.rest()
                 self._reader = self.git.start("cat-file", "--batch-command")
             assert self._reader.stdin and self._reader.stdout
-            try:
+            with suppress(BrokenPipeError, EOFError):
                 self._reader.stdin.write("".join(f"{question}\n" for question in questions).encode())
                 self._reader.stdin.flush()
-            except BrokenPipeError:
-                continue
-            lines = [self._reader.stdout.readline() for _ in questions]
-            if all(lines):
-                answers = [line.decode("utf-8", "replace").rstrip("\n").rsplit(" ", 2) for line in lines]
-                return [words if len(words) == 3 and words[2].isdigit() else [] for words in answers]
-        return [[] for _ in questions]
+                return [hear(self._reader.stdout) for _ in questions]
+        return [None for _ in questions]
 
     def trailers(self, commit: str, key: str, last: int) -> list[str]:
         """The values of one trailer in the newest commits that lead to `commit`, at most `last` of them."""
@@ -168,3 +166,21 @@ def mtime(path: Path) -> int:
         return os.stat(path).st_mtime_ns
     except OSError:
         return 0
+
+
+def _header(said: IO[bytes]) -> list[str] | None:
+    """Object id, type and size as `cat-file --batch-command` says them; EOFError when it has ended."""
+    if not (line := said.readline()):
+        raise EOFError
+    words = line.decode("utf-8", "replace").rstrip("\n").rsplit(" ", 2)
+    return words if len(words) == 3 and words[2].isdigit() else None
+
+
+def _body(said: IO[bytes]) -> bytes | None:
+    """The same with the bytes that follow, which alone are given."""
+    if (header := _header(said)) is None:
+        return None
+    data = said.read(int(header[2]) + 1)
+    if len(data) <= int(header[2]):
+        raise EOFError  # it was killed in the middle
+    return data[:-1]

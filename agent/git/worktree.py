@@ -58,20 +58,21 @@ class WorkTree:
     def __init__(self, repository: Repository, files: Beneath) -> None:
         self.repository, self.files, self.root = repository, files, repository.work_tree
 
-    def there(self, path: str, gone: Collection[str]) -> There:
-        """What lies at a path once the files in `gone` are not there any more."""
-        place = self.root / path
+    def there(self, path: str, gone: Collection[str], sound: set[str]) -> There:
+        """What lies at a path once the files in `gone` are not there any more. `sound`: folders that were found to be
+        real ones, on the way to another path."""
+        place = os.path.join(self.root, path)
         try:
             parts(path)
             info = os.lstat(place)
             if stat.S_ISLNK(info.st_mode):
                 return self._link(path)
             if stat.S_ISDIR(info.st_mode):
-                left = [found for found in _below(place) if found.relative_to(self.root).as_posix() not in gone]
+                left = [found for found in _below(Path(place)) if found.relative_to(self.root).as_posix() not in gone]
                 return There(trouble="it is a folder with files of yours in it") if left else There()
             return There(self.files.read(path, LARGEST), executable=bool(info.st_mode & 0o100))
         except (FileNotFoundError, NotADirectoryError):
-            return There(trouble=self._blocked(path, gone))
+            return There(trouble=self._blocked(path, gone, sound))
         except Refused as error:
             return There(trouble=error.why)
 
@@ -80,12 +81,18 @@ class WorkTree:
         with opened(self.root, above, path) as folder:
             return There(os.fsencode(os.readlink(name, dir_fd=folder)), link=True)
 
-    def _blocked(self, path: str, gone: Collection[str]) -> str:
+    def _blocked(self, path: str, gone: Collection[str], sound: set[str]) -> str:
         """Whether a file or a link lies where a folder is needed, and stays there."""
-        for above in list(PurePosixPath(path).parents)[:-1]:
-            place = self.root / above
-            if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()) and above.as_posix() not in gone:
-                return f"{above} is no folder here"
+        above = os.path.dirname(path)
+        while above and above not in sound:
+            try:
+                if stat.S_ISDIR(os.lstat(os.path.join(self.root, above)).st_mode):
+                    sound.add(above)
+                elif above not in gone:
+                    return f"{above} is no folder here"
+            except (FileNotFoundError, NotADirectoryError):
+                pass  # it will be made; or what is above it says why not
+            above = os.path.dirname(above)
         return ""
 
     def make(self, todo: Sequence[tuple[Difference, Lies]]) -> list[str]:
@@ -125,16 +132,18 @@ class WorkTree:
         while some := list(islice(todo, TOGETHER)):
             for step, _ in some:
                 self._clear(step.path)
-            changes = [Change(step.path, lies.digest, self._content(step)) for step, lies in some]
+            contents = self.repository.many_contents([step.new for step, _ in some])
+            changes = [
+                Change(step.path, lies.digest, content or b"")
+                for (step, lies), content in zip(some, contents, strict=True)
+            ]
             unfit = change_all(self.files, ([change] for change in changes))
             misfits += [changes[number].path for number in sorted(unfit)]
             for number, (step, _) in enumerate(some):
-                if number not in unfit and step.new_mode != step.old_mode:
+                fresh = step.old_mode or "100644"  # what a new file is
+                if number not in unfit and step.new_mode != fresh:
                     self._set_mode(step.path, executable=step.new_mode == "100755")
         return misfits
-
-    def _content(self, step: Difference) -> bytes:
-        return self.repository.contents(step.new) or b""
 
     def _clear(self, path: str) -> None:
         """Remove folders without any file in the place of a file."""
@@ -162,7 +171,7 @@ class WorkTree:
         *above, name = parts(step.path)
         with opened(self.root, above, step.path, make=True) as folder:
             part = f".gofer-{secrets.token_hex(8)}"
-            os.symlink(self._content(step), part, dir_fd=folder)
+            os.symlink(self.repository.contents(step.new) or b"", part, dir_fd=folder)
             try:
                 os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
             except FileExistsError:

@@ -40,6 +40,11 @@ def read_params(task: Task, model: type[Params]) -> Params:
         raise _bad_params(task, model, error, {name: key for name, (key, _) in given.items()}) from None
 
 
+def has_params(task: Task) -> bool:
+    """Whether the header holds any parameter; else the text alone says what to do, clearly or not."""
+    return bool(_given(task.params, BaseModel))
+
+
 def _given(params: Mapping[str, Any], model: type[BaseModel]) -> dict[str, tuple[str, Any]]:
     """Parameter name → (key in the file, value) as the model should see them."""
     names = {field.alias or name: field.annotation for name, field in model.model_fields.items()}

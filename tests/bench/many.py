@@ -24,6 +24,7 @@ from tests.bench.workers import CHECKOUT
 
 WORKERS = 8
 CLONES = 4
+WARM = 64  # tasks done before the clock starts, so that every worker process is up
 BATCH = 32  # claims in one push, as the intake asks for them
 
 
@@ -135,10 +136,11 @@ def _race(vault: Shared, form: str, count: int, batch: int) -> tuple[float, Sequ
 
 def drain(place: Place, size: Size) -> Iterator[Row]:
     """Eight workers on four clones, and one naive worker, each on a remote of its own."""
-    vault = shared(place, "drain")
-    log = _spy(vault.folder)
-    path = f"{vault.folder / 'bin'}:{vault.env['PATH']}"
-    seconds, done = _drain(vault, size.shared, {"PATH": path}, per_clone=WORKERS // CLONES)
+    seconds, done = _drain(shared(place, "drain"), size.shared, {}, per_clone=WORKERS // CLONES)
+    spied = shared(place, "drain-spied")  # the same once more, seen through a slower git that notes each answer
+    log = _spy(spied.folder)
+    path = f"{spied.folder / 'bin'}:{spied.env['PATH']}"
+    _, again = _drain(spied, size.shared, {"PATH": path}, per_clone=WORKERS // CLONES)
     lost, sent = _lost(log)
     naive = shared(place, "drain-naive")
     naive.submit(size.naive_shared)
@@ -153,14 +155,15 @@ def drain(place: Place, size: Size) -> Iterator[Row]:
         f"worker: {size.naive_shared} tasks)",
         f"{rate:.0f}/s", f"{theirs:.1f}/s", f"{rate / theirs:.1f} ×", "≥ 4 ×", rate >= 4 * theirs,
     )  # fmt: skip
-    twice, missing = sum(n > 1 for n in done.values()), size.shared - len(done)
-    yield Row("… done twice, lost", f"{twice}, {missing}", "", "", "0, 0", not twice and not missing)
+    twice = sum(n > 1 for run in (done, again) for n in run.values())
+    missing = 2 * size.shared - len(done) - len(again)
+    yield Row("… done twice, lost, in two runs", f"{twice}, {missing}", "", "", "0, 0", not twice and not missing)
     yield Row(f"… refs lost, of {sent} that were pushed", f"{lost / sent:.1%}", "", "", "≤ 15 %", lost <= 0.15 * sent)
 
 
 def _drain(vault: Shared, count: int, env: Mapping[str, str], *, per_clone: int) -> tuple[float, Counter[str]]:
     """Seconds from the person's push until the remote has every report; workers are up before."""
-    vault.submit(1, "warm")
+    vault.submit(WARM, "warm")
     running = []
     for number in range(CLONES):
         clone = vault.clone(f"clone-{number}")
@@ -178,7 +181,7 @@ def _drain(vault: Shared, count: int, env: Mapping[str, str], *, per_clone: int)
                 )
             )
     try:
-        until(lambda: vault.reports("warm") >= 1, 60, "the first task", every=0.05)
+        until(lambda: vault.reports("warm") >= WARM, 120, "the first tasks", every=0.05)
         began = time.perf_counter()
         vault.submit(count)
         seconds = until(lambda: vault.reports() >= count, 900, f"{count} reports", every=0.02) - began
