@@ -265,7 +265,12 @@ class Desk:
         with suppress(GoferError):  # it is information: what does not arrive now is told the next time
             if not self._announced:
                 self._announced = True
-                budget.machines = self.presence.tidy(now, self.roster.names)
+                self.presence.tidy(now, self.roster.names)
+            elif self.exchange.sync.crowded:
+                self.presence.look_around(now, self.exchange.claims.losses)
+            self.intake.inbox.others = others = self.presence.others
+            self.exchange.sync.others = others or frozenset()
+            budget.machines = 1 + len(self.exchange.sync.others)
             if self.presence.due(rows) and not budget.wait():
                 budget.spend()
                 self.presence.tell(rows, now)

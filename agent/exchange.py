@@ -123,10 +123,12 @@ class Exchange:
             return Published()
         person = self.persons.files(self.sync.tip)
         step = self.pusher.push(now)
-        stuck = self.landing.follow(now)
+        more = self.sync.crowded and bool(self.pusher.ended or self.pusher.owed())
+        stuck = self.landing.follow(now, busy=more)
         if self.landing.at_tip:
             self.persons.forget()
-        if step.done and not stuck and not self.pusher.owed() and person == self.persons.files(self.sync.tip):
+        done = step.done and not stuck and not self.landing.put_off and not self.pusher.owed()
+        if done and person == self.persons.files(self.sync.tip):
             self._settled = self._looks()
         return self._told(step, stuck)
 

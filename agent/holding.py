@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from agent.claims import Claim, LocalClaims, Wanted, share
 from agent.errors import CredentialsRefused, TryLater
@@ -50,9 +51,12 @@ class Holding:
 
     # -- claims ----------------------------------------------------------------------------------------------------
 
-    def take(self, drops: Sequence[tuple[Drop, Task, Wanted]], ready: int) -> dict[str, Claim]:
-        """Claim tasks, those that others can see in one push; `ready` is how many lie in sight. The result holds what
-        is ours; `why` says of the others why they wait."""
+    def take(
+        self, drops: Sequence[tuple[Drop, Task, Wanted]], ready: int, own: Collection[str] = ()
+    ) -> dict[str, Claim]:
+        """Claim tasks, those that others can see in one push; `ready` is how many lie in sight, and of those in `own`
+        (paths) nobody is kept from work when they are claimed before they can run. The result holds what is ours;
+        `why` says of the others why they wait."""
         self._why = {}
         mine = self.local.take([want for _, _, want in drops])
         if self.exchange is None:
@@ -66,13 +70,13 @@ class Holding:
             return mine
         if self.exchange.sync.away_since is not None:  # `offline = "work"`: claimed when the remote is back
             return mine | {task.id: replace(mine[task.id], shared=True) for _, task, _ in shared}
-        won = self._take_shared(self.exchange, shared, ready)
+        won = self._take_shared(self.exchange, shared, ready, own)
         lost = [task.id for _, task, _ in shared if task.id not in won]
         self.local.release(lost)
         return {id_: claim for id_, claim in (mine | won).items() if id_ not in lost}
 
     def _take_shared(
-        self, exchange: Exchange, shared: Sequence[tuple[Drop, Task, Wanted]], ready: int
+        self, exchange: Exchange, shared: Sequence[tuple[Drop, Task, Wanted]], ready: int, own: Collection[str]
     ) -> dict[str, Claim]:
         """Of the tasks that other machines can see, those whose claim on the remote is ours."""
         budget = exchange.sync.budget
@@ -80,10 +84,13 @@ class Holding:
             self._why = {task.id: f"the host rations pushes: it is claimed in {left:.0f} s" for _, task, _ in shared}
             return {}
         budget.spend()
-        most = AT_ONCE if budget.rate else min(AT_ONCE, share(ready, budget.machines))
+        lead = len([*takewhile(lambda task: task[0].path in own, shared)])
+        most = AT_ONCE if budget.rate else min(AT_ONCE, max(lead, share(ready, budget.machines)))
         few = shared[:most]
         self._why = {task.id: TURN for _, task, _ in shared[most:]}
         try:
+            if lead < len(few) and exchange.sync.others:  # what others begin with they may have claimed by now
+                exchange.claims.watch([task.id for _, task, _ in few], strange=True)
             won = exchange.sights.take([want for _, _, want in few], {task.id: drop.path for drop, task, _ in few})
         except (TryLater, CredentialsRefused) as error:
             self._why |= {task.id: str(error) for _, task, _ in few}

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+from agent.turns import turn
 from agent.vault.names import looks_like_task_name
 from agent.vault.readable import MAX_BYTES
 
@@ -65,6 +66,7 @@ class Look:
     """One look at the inbox. `next_at` is when a settling file will be ready, on the caller's clock."""
 
     ready: tuple[str, ...] = ()  # most urgent first, then oldest
+    own: frozenset[str] = frozenset()  # those of them that no other machine begins with
     settling: tuple[str, ...] = ()
     ignored: tuple[tuple[str, str], ...] = ()  # path and reason, for doctor
     refused: tuple[Drop, ...] = ()  # can never be a task as they are: links, pipes, too big
@@ -75,18 +77,20 @@ class Look:
 @dataclass(slots=True)
 class Inbox:
     """The inbox of one vault. `committed(path, raw)` says whether git already holds exactly this. With a `walker`,
-    equal priorities come in an order of its own, so that many workers do not all begin at the same end."""
+    equal priorities come in an order of its own, so that many workers do not all begin at the same end; `others` are
+    those that work here too, None while nobody knows."""
 
     root: Path
     settle: float
     settle_open: float
     committed: Callable[[str, bytes], bool]
     walker: str = ""
+    others: frozenset[str] | None = None
     _still: dict[str, Still] = field(default_factory=dict)
 
     def look(self, clock: float, wall: float) -> Look:
         """Scan. `clock` is monotonic seconds, `wall` seconds since 1970 (to see that a file is long settled)."""
-        ready: list[tuple[int, int, str]] = []
+        ready: list[tuple[int, int, int, str]] = []
         settling: list[str] = []
         ignored: list[tuple[str, str]] = []
         refused: list[Drop] = []
@@ -108,7 +112,7 @@ class Inbox:
                 continue  # gone, or empty: not a task yet
             seen[path] = still
             if still.committed or clock - still.since >= still.needs:
-                ready.append((still.rank, self._place(path, info), path))
+                ready.append((still.rank, *self._place(path, info), path))
             else:
                 settling.append(path)
                 due = still.since + still.needs
@@ -116,14 +120,13 @@ class Inbox:
         self._still = seen
         ready.sort()
         return Look(
-            tuple(path for _, _, path in ready), tuple(settling), tuple(ignored), tuple(refused), next_at,
-            frozenset(folders),
+            tuple(path for *_, path in ready),
+            frozenset() if self.others is None else frozenset(path for _, turn, _, path in ready if turn == 0),
+            tuple(settling), tuple(ignored), tuple(refused), next_at, frozenset(folders),
         )  # fmt: skip
 
-    def _place(self, path: str, info: os.stat_result) -> int:
-        if not self.walker:
-            return info.st_mtime_ns
-        return int.from_bytes(sha256(f"{self.walker}\n{path}".encode()).digest()[:8], "big")
+    def _place(self, path: str, info: os.stat_result) -> tuple[int, int]:
+        return turn(path, self.walker, self.others or ()) if self.walker else (0, info.st_mtime_ns)
 
     def take(self, path: str, clock: float) -> Drop | None:
         """Read one file that is ready; None when it is gone, changed since the look, or still open for writing."""

@@ -237,6 +237,7 @@ class Intake:
         mine = self.holding.take(
             [(d, t, Wanted(t.id, t.revision, self.journal.attempts.get(d.key, 1))) for d, t, _ in wanted],
             len(self.look.ready),
+            frozenset(d.path for d, _, decision in wanted if d.path in self.look.own and decision.model == "none"),
         )
         for drop, task, decision in wanted:
             if claim := mine.get(task.id):

@@ -17,6 +17,7 @@ from agent.publish import Publisher, revision_of
 from agent.vault.layout import INBOX, OUTBOX
 
 IN_USE = "git is being used here"
+BUSY = 3.0  # seconds between two follows, while others push and there is more of ours to push
 SHORTEST, LONGEST = 0.05, 10.0  # seconds between two tries to follow, while git is being used, or a file is in the way
 
 
@@ -29,14 +30,20 @@ class Landing:
         self.stuck = ""  # why the branch here does not follow
         self.moved = False  # whether this travel of the road moved the branch
         self.at_tip = False  # whether it is where the remote's is, or further
+        self.put_off = False  # whether it follows a little later, for there is more to do
         self._tracked: str | None = None
-        self._next, self._pause = 0.0, 0.0
+        self._next, self._pause, self._followed = 0.0, 0.0, 0.0
         self._tried: object = None
 
-    def follow(self, now: datetime) -> str:
+    def follow(self, now: datetime, *, busy: bool = False) -> str:
         """Let the branch here follow the remote's. Returns "" when it did, or when the next push has to come first;
-        else why it waits. A try that was in vain is not repeated at once as long as nothing changes."""
+        else why it waits. A try that was in vain is not repeated at once as long as nothing changes. `busy`: there is
+        more to push, and others push too; what all of them did is then followed together, every three seconds."""
         tip, head = self.sync.tip, self.repository.head()
+        self.put_off = busy and tip not in (None, head.commit) and time.monotonic() - self._followed < BUSY
+        if self.put_off:
+            self.at_tip, self.stuck = False, ""
+            return ""
         if tip is None:
             self.stuck = ""
             return ""
@@ -47,6 +54,7 @@ class Landing:
             return self.stuck
         self.at_tip = False
         self.stuck = self._go(head, tip, now)
+        self._followed = time.monotonic()
         self._tried = (head, tip, len(self.journal.pushed)) if self.stuck else None
         if self.stuck == IN_USE:
             self._pause = SHORTEST
@@ -58,6 +66,8 @@ class Landing:
     @property
     def retry_at(self) -> float | None:
         """When to try again, in monotonic seconds; None when there is nothing to try."""
+        if self.put_off:
+            return self._followed + BUSY
         return self._next if self.stuck else None
 
     def _go(self, head: Head, tip: str, now: datetime) -> str:

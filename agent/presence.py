@@ -20,6 +20,7 @@ from agent.text import parse_utc, shorten, utc
 WORKERS = "refs/gofer/workers/"
 SEEN = "refs/gofer/seen-workers/"
 QUICK, SLOW = 10.0, 300.0  # seconds between two pushes when something changed, and when nothing did
+MEET = (2.0, 60.0)  # seconds between two looks at who else works here, when there is reason to and when there is none
 RATIONED = 900.0  # seconds between two pushes on a host that rations them
 ALIVE = timedelta(minutes=35)  # since a worker was last seen: two missed pushes of the slowest kind
 FORGOTTEN = timedelta(days=14)
@@ -37,6 +38,9 @@ class Presence:
     started: datetime
     rationed: bool
     clock: Callable[[], float] = time.monotonic
+    others: frozenset[str] | None = None  # the other clones that are alive, None while nobody looked
+    _met: float = field(default=float("-inf"))
+    _losses: int = 0
     _told: object = None
     _at: float = field(default=float("-inf"))
 
@@ -52,9 +56,9 @@ class Presence:
         self._at, self._told = self.clock(), _gist(workers)
         self.network.push([Update(WORKERS + str(w["name"]), self._card(w, now), "*") for w in workers])
 
-    def tidy(self, now: datetime, mine: Iterable[str]) -> int:
+    def tidy(self, now: datetime, mine: Iterable[str]) -> None:
         """Forget workers that nobody saw for a fortnight, and those of this clone that it does not have any more.
-        Returns how many clones are alive."""
+        Then look who else works here."""
         everybody, keep = read(self.network), set(mine)
         old = [
             w for w in everybody
@@ -62,7 +66,18 @@ class Presence:
         ]  # fmt: skip
         if old:
             self.network.push([Update(WORKERS + w["name"], None, w["oid"]) for w in old])
-        return len({w["clone"] for w in everybody if w not in old and is_alive(w, now)} | {self.clone})
+        self._meet([w for w in everybody if w not in old], now)
+
+    def look_around(self, now: datetime, losses: int) -> None:
+        """See who else works here, if that was not seen lately, or was but `losses`, the number of claims that somebody
+        else was faster with, says that it was wrong. Raises what `Network` raises."""
+        news, self._losses = losses != self._losses, losses
+        if self.clock() - self._met >= (MEET[0] if news else MEET[1]):
+            self._meet(read(self.network), now)
+
+    def _meet(self, everybody: Iterable[Mapping[str, Any]], now: datetime) -> None:
+        self._met = self.clock()
+        self.others = frozenset(str(w["clone"]) for w in everybody if is_alive(w, now)) - {self.clone}
 
     def _card(self, worker: Mapping[str, Any], now: datetime) -> str:
         said = {
@@ -86,7 +101,7 @@ def watch(network: Network, deadline: float) -> None:
 
 def recall(network: Network) -> list[dict[str, Any]]:
     """The workers as they were last fetched, by name; what has not the form of one is left out."""
-    found = (_judged(oid, network.card_text(oid)) for oid in network.private_refs(SEEN).values())
+    found = (_judged(oid, text) for oid, text in network.card_texts(network.private_refs(SEEN).values()).items())
     return sorted((worker for worker in found if worker), key=lambda worker: str(worker["name"]))
 
 

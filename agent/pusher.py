@@ -14,6 +14,7 @@ from datetime import datetime
 
 from agent import crash
 from agent.claims import RemoteClaims
+from agent.courtesy import Courtesy
 from agent.drafting import Draft, Drafter
 from agent.files.group import change_all
 from agent.git.repository import Head
@@ -29,6 +30,7 @@ from agent.sync import Pushed
 TRIES = 6  # pushes in one travel of the road, when others are faster
 FRESH = 0.05  # seconds for which a look at the remote is new enough to push without another one
 CROWD = (0.2, 0.6)  # seconds between two pushes while others push too
+NEAR = 0.3  # seconds for which the turn to push is waited for; if it is further, other work comes first
 HOLD = (2.0, 300.0)  # seconds until the next try, the first and the longest, when the remote takes nothing
 
 
@@ -61,6 +63,7 @@ class Pusher:
         self.why = ""  # what the remote said when it took nothing
         self._not_before, self._held = 0.0, 0.0
         self._looked = 0.0
+        self.courtesy = Courtesy(publisher.worker)
         self._resolved: str | None = None  # the tip in which lost answers were looked up
 
     def start(self) -> None:
@@ -76,9 +79,14 @@ class Pusher:
         """Push what there is, as often as others are faster, within reason."""
         if (left := self._not_before - time.monotonic()) > 0:
             return Step(wait=self.why, soon=not self.why, seconds=left)
+        if self.owed() and (left := self.courtesy.wait(self.sync.others)) > 0:
+            if left > NEAR:
+                return Step(wait="another machine's turn to push", seconds=left - NEAR / 2)
+            threading.Event().wait(left)
         self.why = ""
         unmoved = 0
         for attempt in range(TRIES):
+            began = time.monotonic()
             if self.sync.crowded and self.owed() and time.monotonic() - self._looked > FRESH:
                 self.fetch()
             tip = self.sync.tip
@@ -89,12 +97,16 @@ class Pusher:
                 continue
             threading.Event().wait(random.uniform(0.002, 0.02) * 2**attempt)  # noqa: S311  (no secret)
             self.fetch()
+            if tip != self.sync.tip:
+                self.courtesy.collided()
             unmoved += tip == self.sync.tip
-            if unmoved > 1:
-                step = Step()
+            if unmoved > 1 or self.courtesy.wait(self.sync.others) > 0:
+                step = Step(seconds=self.courtesy.wait(self.sync.others))
                 break
         if step.done:
             self._held = 0.0
+            if self.ended:
+                self.courtesy.pushed(time.monotonic() - began)
             if self.ended and self.sync.crowded:
                 self._not_before = time.monotonic() + random.uniform(*CROWD)  # noqa: S311  (no secret)
         elif unmoved > 1:

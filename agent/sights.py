@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.claims import RemoteClaims, Wanted
 from agent.errors import GoferError
+from agent.git.trees import Trees
 from agent.journal import Record
 from agent.publish import revision_of
 from agent.sync import Sync
@@ -14,6 +16,8 @@ from agent.vault.layout import TASKS
 
 NOT_FOLLOWED = "and the branch here has not followed yet"
 AT_ONCE = 32  # claims in one push
+REMEMBERED = 4096  # blobs
+WATCH = 0.5  # seconds between two looks at the claims of others, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,11 @@ class Sights:
     def __init__(self, sync: Sync, claims: RemoteClaims, offline: str, owed: Callable[[], Collection[str]]) -> None:
         self.sync, self.claims, self.offline, self._owed = sync, claims, offline, owed
         self.repository = sync.repository
+        self._trees = Trees(sync.repository)
+        self._runs: dict[str, str] = {}  # blob → the revision of the task in it
         self._unfit: dict[str, str] = {}  # path of a task whose outcome did not fit → the tip that it did not fit
         self._own: dict[str, str] = {}  # path → revision of tasks that nobody else could see when they were looked at
-        self._watched, self._news = 0, 0
+        self._watched, self._next_watch, self._news = 0, 0.0, 0
         self._recovered = False
 
     @property
@@ -45,7 +51,7 @@ class Sights:
 
     def of(self, path: str, raw: bytes) -> Sight:
         """What the remote means for the task in this file."""
-        sync, run = self.sync, revision_of(raw)
+        sync, run = self.sync, self._run(self.repository.blob_id(raw), raw) or ""
         if not sync.lookout.known and sync.away_since is None:
             return Sight(wait="the remote is being looked at")
         tip = sync.last_known
@@ -94,8 +100,20 @@ class Sights:
             self.sync.remembered.publish({known: said for known, said in published.items() if known != path})
 
     def revision(self, treeish: str | None, path: str) -> str | None:
-        found = self.repository.contents(f"{treeish}:{path}") if treeish else None
-        return None if found is None else revision_of(found)
+        """The revision of the task at a path of a commit, or of HEAD; None when there is none."""
+        commit = self.repository.head().commit if treeish == "HEAD" else treeish
+        blob = self._trees.blob(commit, path) if commit else None
+        return self._run(blob) if blob else None
+
+    def _run(self, blob: str, raw: bytes | None = None) -> str | None:
+        """The revision of the task in a blob, whose bytes may be known."""
+        if blob not in self._runs:
+            if raw is None and (raw := self.repository.contents(blob)) is None:
+                return None
+            if len(self._runs) >= REMEMBERED:
+                del self._runs[next(iter(self._runs))]
+            self._runs[blob] = revision_of(raw)
+        return self._runs[blob]
 
     def holds(self, path: str) -> bool:
         """Whether the remote has this file, as far as it was seen."""
@@ -181,8 +199,9 @@ class Sights:
 
     def watch(self, resting: Callable[[], Collection[str]]) -> None:
         """After a look at the remote: how the claims of others on the tasks that rest here stand."""
-        if self._watched != self.sync.looks:
-            self._watched = self.sync.looks
+        now = time.monotonic()
+        if self._watched != self.sync.looks and now >= self._next_watch:
+            self._watched, self._next_watch = self.sync.looks, now + WATCH
             here = self.repository.work_tree
             self._own = {path: run for path, run in self._own.items() if (here / path).exists()}
             ids = resting()

@@ -55,6 +55,7 @@ class Sync:
         self.paused = ""  # why nothing is exchanged, though the remote answers
         self.rewound = False  # the person accepted a history in which what we pushed may be missing
         self.atomic = True
+        self.others: frozenset[str] = frozenset()  # the other machines, as far as they were seen
         self._doubted: tuple[Seen, Head] | None = None  # what made the pause
         self._crowd = 0.0
         for network in (self.network, inbound):

@@ -62,10 +62,10 @@ def run(
             if asked:
                 desk.answer(tick)
             on_tick(desk, tick)
+            desk.announce(now())
             if tick.more or tick.published:
                 lull = False
                 continue  # what waited for one of these, or was edited while it ran, may start now
-            desk.announce(now())
             watcher.look_again()
             desk.watching = watcher.trouble
             if desk.idle and lull:

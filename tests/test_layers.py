@@ -31,7 +31,7 @@ LAYERS = (
     ("ground",),
     ("sync", "presence"),
     ("lookout", "remembered"),
-    ("inbox", "board", "requests", "claims", "runs", "journal", "watch", "patience", "budget"),
+    ("inbox", "board", "requests", "claims", "runs", "journal", "watch", "patience", "budget", "courtesy"),
     ("route",),
     ("handlers",),
     ("models",),
@@ -41,7 +41,7 @@ LAYERS = (
     ("gate",),
     ("config", "frontmatter", "redact", "schema", "defaults"),
     ("vault.values",),
-    ("clock", "crash", "text"),
+    ("clock", "crash", "text", "turns"),
     ("errors",),
 )
 # Inside a function, because what they pull in is slow to import and most commands never need it.

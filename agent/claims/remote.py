@@ -41,6 +41,7 @@ class RemoteClaims(Pushing):
     ) -> None:  # fmt: skip
         """`record`: a file of this worker's in the state folder. `clock` measures leases; `wall` only dates commits."""
         super().__init__(network, record, worker, lease, namespace, clock, wall)
+        self.losses = 0  # so many claims somebody else was faster with
         self.refusal = ""  # what the remote said when it allowed no claim, as of the last `take`
         self._asked: set[str] = set()  # renewals that had not arrived when the remote was asked
         self._pruned = clock()
@@ -95,6 +96,7 @@ class RemoteClaims(Pushing):
         elif told.verdict is Verdict.STALE and self._notes.pushes(held.ref) == [held]:
             self._notes.drop(held.ref)
             self._others.see(held.ref)
+            self.losses += 1
         else:
             return False
         return True
@@ -201,9 +203,12 @@ class RemoteClaims(Pushing):
         """Whether somebody else holds this task, as far as we saw."""
         return self._others.holds(self.ref(task))
 
-    def watch(self, tasks: Collection[str]) -> None:
-        """Look at the claims of others on these tasks: which are gone, and which did not move for their lease."""
-        self._others.look(self.namespace, {self.ref(task) for task in tasks}, self._notes.own())
+    def watch(self, tasks: Collection[str], *, strange: bool = False) -> None:
+        """Look at the claims of others on these tasks: which are gone, and which did not move for their lease. `strange`:
+        also if nobody was seen to have one of them."""
+        refs = {self.ref(task) for task in tasks}
+        if strange or self._others.has_any(refs):
+            self._others.look(self.namespace, refs, self._notes.own())
 
     def recover(self, keep: Collection[str]) -> None:
         """At the first contact after a start: of what an earlier process noted and the remote still has, the claims on

@@ -60,10 +60,12 @@ class Others:
         seen = self._seen.get(ref)
         return seen if seen and seen.over else None
 
+    def has_any(self, refs: Iterable[str]) -> bool:
+        """Whether somebody has, or had, one of these."""
+        return any(ref in self._seen for ref in refs)
+
     def look(self, namespace: str, wanted: Collection[str], own: Collection[str]) -> None:
-        """Look at the remote again, if any of the `wanted` refs was somebody's; objects in `own` are not others'."""
-        if not any(ref in self._seen for ref in wanted):
-            return
+        """Look at the remote again; objects in `own` are not others'."""
         there = self._network.refs(f"{namespace}*")
         now = self._clock()
         alien = {ref: oid for ref, oid in there.items() if oid not in own and _NAME.fullmatch(ref[len(namespace) :])}

@@ -94,7 +94,8 @@ class Network(PrivateRepository):
         """What the cards at these refs (name → object) say, "" for one that is not there any more or is none."""
         with self._lock:
             self._fetch_those_there(dict.fromkeys(refs, ""), deadline)
-        return {ref: self.card_text(oid) for ref, oid in refs.items()}
+        texts = self.card_texts(refs.values())
+        return {ref: texts[oid] for ref, oid in refs.items()}
 
     def _fetch_those_there(self, sources: Mapping[str, str], deadline: float, *flags: str) -> None:
         """Git fetches nothing when one of several refs is gone: then the rest of them. A target "" keeps no ref."""

@@ -8,6 +8,7 @@ them. Nothing is ever written into the vault's own repository.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import secrets
@@ -15,7 +16,7 @@ import shlex
 import shutil
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,13 +51,22 @@ class PrivateRepository:
         who = f"Gofer <gofer@localhost> {max(0, when)} +0000"
         return self._object(b"commit", f"tree {tree}\nauthor {who}\ncommitter {who}\n\n{text}\n".encode())
 
-    def card_text(self, oid: str) -> str:
-        """The line that a card carries, "" when it is not here or is none."""
+    def card_texts(self, oids: Iterable[str]) -> dict[str, str]:
+        """The lines that cards carry, "" for one that is not here or is none. One git for all of them."""
+        texts = dict.fromkeys(oids, "")
+        if not texts:
+            return {}
+        asked = "".join(f"{oid}\n" for oid in texts).encode()
         try:
-            said = self._git().run("cat-file", "commit", oid, env=self._env()).text
+            said = io.BytesIO(self._git().run("cat-file", "--batch", env=self._env(), stdin=asked).out)
         except GitError:
-            return ""
-        return said.partition("\n\n")[2].strip()
+            return texts
+        for oid in texts:  # `<id> <type> <size>`, then the object and a line end; or `<id> missing` (git-cat-file(1))
+            head = said.readline().split()
+            if len(head) == 3:
+                body = said.read(int(head[2]) + 1).decode("utf-8", "replace")
+                texts[oid] = body.partition("\n\n")[2].strip() if head[1] == b"commit" else ""
+        return texts
 
     def packs(self) -> Path:
         """Where fetched packs arrive."""

@@ -522,7 +522,7 @@ def test_g21_a_damaged_private_repository_is_only_a_cache(
     assert network.fetch(MAIN) == third
     card = network.card("y", 2)
     assert network.push([Update("refs/x/a", card, "")])["refs/x/a"].verdict is Verdict.DONE
-    assert network.card_text(card) == "y"
+    assert network.card_texts([card]) == {card: "y"}
 
 
 def test_old_cards_are_forgotten_young_and_named_ones_stay(bare: Bare, network: Network) -> None:
@@ -532,8 +532,9 @@ def test_old_cards_are_forgotten_young_and_named_ones_stay(bare: Bare, network: 
     for oid in (old, named):
         os.utime(network.folder / "objects" / oid[:2] / oid[2:], (1, 1))
     network.prune()
-    assert [network.card_text(oid) for oid in (old, young, named)] == ["", "young", "named"]
-    assert network.card_text(network.card("old", 1)) == "old"
+    assert network.card_texts([old, young, named]) == {old: "", young: "young", named: "named"}
+    again = network.card("old", 1)
+    assert network.card_texts([again]) == {again: "old"}
 
 
 def test_a_killed_fetch_leaves_nothing_that_stops_the_next_one(bare: Bare, network: Network) -> None:
