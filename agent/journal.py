@@ -9,7 +9,7 @@ Its kinds of line, each a JSON object:
     {"drop": [key, …]}         it could not be delivered because the vault changed; the task runs again
     {"pushing": [key, …]}      a push that holds it was begun; until it is answered nobody knows whether it arrived
     {"pushed": [key, …]}       it is on the remote; the branch here has not followed yet
-    {"unpushed": [key, …]}     it is on the remote no more: somebody rewrote the history there
+    {"unpushed": [key, …]}     somebody rewrote the history there: nobody knows whether it is still on the remote
     {"paid": [key, …]}         it is in the branch and its task file is gone
     {"told": [key, …]}         a file that is not a task was reported, once for this revision
     {"moving": commit}         the branch is about to be moved there
@@ -160,7 +160,7 @@ class Journal:
             self._write([{"pushed": keys}])
 
     def unpush(self, keys: Iterable[str]) -> None:
-        """These are to be pushed again."""
+        """The history on the remote is another one: whether they are in it has to be looked up."""
         if keys := list(keys):
             self._write([{"unpushed": keys}])
 
@@ -209,6 +209,7 @@ class Journal:
                 self.pushing.difference_update(value)
         elif kind == "unpushed":
             self.pushed.difference_update(value)
+            self.pushing.update(value)
         elif kind in ("drop", "paid", "told"):
             self._forget(value, attempts=kind != "drop")
             if kind == "told":

@@ -83,7 +83,7 @@ class Landing:
             self.sync.remembered.begin(target)
             if trouble := self.follower.follow(head, target, self._way()):
                 return trouble
-            self.sync.remembered.arrived()
+            self.sync.remembered.arrived(target)
             self.sync.store.relink()
             self.moved = True
         self.at_tip = True

@@ -65,6 +65,7 @@ class Pusher:
         self._looked = 0.0
         self.courtesy = Courtesy(publisher.worker)
         self._resolved: str | None = None  # the tip in which lost answers were looked up
+        self._sure = False  # whether what an earlier worker pushed was looked up
 
     def start(self) -> None:
         """A new travel of the road."""
@@ -89,6 +90,8 @@ class Pusher:
             began = time.monotonic()
             if self.sync.crowded and self.owed() and time.monotonic() - self._looked > FRESH:
                 self.fetch()
+            if self.sync.paused:
+                return Step(wait=self.sync.words(len(self.owed())), soon=False)
             tip = self.sync.tip
             step = self._push_once(now)
             if step.done or step.wait:
@@ -222,10 +225,13 @@ class Pusher:
 
     def answers(self) -> None:
         """Pushes without an answer, of this worker or of one before it: the remote says by now whether they arrived.
-        One that somebody rewrote away is pushed again."""
+        So with all that was pushed and not followed when the person took a rewritten history, perhaps just before an
+        earlier worker ended: what is not in it any more is pushed again."""
+        if self.sync.rewound or not self._sure:
+            self._sure, self._resolved = True, None
+            self.journal.unpush(self.journal.pushed & self.journal.owed.keys())
         if self.sync.rewound:
-            self.sync.rewound, self._resolved = False, None
-            self.journal.unpush(self.journal.pushed)
+            self.sync.rewound = False
             self.persons.forget()
         doubtful = [r for key, r in self.journal.owed.items() if key in self.journal.pushing and r.claim]
         if not doubtful or self.sync.tip is None or self._resolved == self.sync.tip:

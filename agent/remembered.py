@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.git.repository import Repository, mtime
+from agent.git.repository import Head, Repository, mtime
 
 MOST = 50  # commits that were begun to be followed and not reached
 _STARTED_FROM = ("rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START")
@@ -28,6 +28,20 @@ class Remembered:
 
     def keep(self, branch: str, tip: str | None) -> None:
         self._put(of=branch, tip=tip)
+
+    def stand(self, head: Head, fetched: int, *, anew: bool) -> None:
+        """Where the branch here stands, and when the person last fetched: what they do after that is told by it. Not
+        `anew`: only if that is not known. A HEAD that is on no branch says nothing."""
+        if head.branch and (anew or "stood" not in self._said):
+            self._put(stood=head.commit, fetched=fetched)
+
+    def has_moved(self, commit: str) -> bool:
+        """Whether somebody else is known to have moved the branch here to this commit since then."""
+        return "stood" in self._said and commit not in (self._said["stood"], *self.begun)
+
+    def has_fetched(self, fetched: int) -> bool:
+        """Whether the person is known to have fetched since."""
+        return self._said.get("fetched", fetched) != fetched
 
     @property
     def published(self) -> Mapping[str, str]:
@@ -50,9 +64,9 @@ class Remembered:
         if target not in self.begun:
             self._put(begun=[*self.begun, target][-MOST:])
 
-    def arrived(self) -> None:
-        """The branch is where the work tree is."""
-        self._put(begun=[])
+    def arrived(self, commit: str) -> None:
+        """The branch is where the work tree is: we moved it there."""
+        self._put(begun=[], stood=commit)
 
     def branch(self, repository: Repository) -> str:
         """The remote's branch, full name: what the local one's upstream says, else of the same name. While HEAD is

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.claims import RemoteClaims, Wanted
-from agent.errors import GoferError
+from agent.errors import GoferError, TryLater
 from agent.git.trees import Trees
 from agent.journal import Record
 from agent.publish import revision_of
@@ -145,6 +145,8 @@ class Sights:
             return {}
         try:
             self.sync.fetch()
+            if self.sync.paused:
+                raise TryLater("sync is paused", why=self.sync.paused)
         except GoferError:
             self.claims.release(won)  # nobody knows whether they are still there
             raise

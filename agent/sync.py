@@ -18,7 +18,7 @@ from agent.errors import CredentialsRefused, GoferError, RemoteAway
 from agent.git.branch import Branch
 from agent.git.history import History, Relation
 from agent.git.network import Network, Told, Update, Verdict
-from agent.git.repository import Head, Repository
+from agent.git.repository import Head, Repository, mtime
 from agent.git.store import Store
 from agent.lookout import Lookout, Seen
 from agent.remembered import Remembered
@@ -109,9 +109,10 @@ class Sync:
 
     def _accept(self, seen: Seen, *, ours: bool = False) -> None:
         """Take the tip that was seen, unless the remote is not what it was. `ours`: we just moved it there."""
-        before = self.remembered.tip(seen.branch)
-        self.paused = "" if ours else self._trouble(seen, before)
-        self._doubted = (seen, self.repository.head()) if self.paused else None
+        before, head = self.remembered.tip(seen.branch), self.repository.head()
+        self.paused = "" if ours else self._trouble(seen, before, head)
+        self._doubted = (seen, head) if self.paused else None
+        self.remembered.stand(head, self._fetched, anew=not self.paused)
         if self.paused:
             return
         if seen.tip and before and seen.tip != before and not ours:
@@ -120,11 +121,11 @@ class Sync:
         self.tip = seen.tip
         self.remembered.keep(seen.branch, seen.tip)
 
-    def _trouble(self, seen: Seen, before: str | None) -> str:
+    def _trouble(self, seen: Seen, before: str | None, head: Head) -> str:
         """Why the tip that was seen is not taken; "" when it is."""
         if seen.tip and seen.tip == before:
             return ""
-        name, local = short(seen.branch), self.repository.head().commit
+        name, local = short(seen.branch), head.commit
         if seen.tip is None:
             if before:
                 return f"{name} is gone from the remote: it was renamed or deleted there"
@@ -135,21 +136,32 @@ class Sync:
         if before is None or self.repository.info(before) is None:
             apart = local is not None and not self.history.related(seen.tip, local)
             return f"{name} here and on the remote have no commit in common: is it another repository?" * apart
-        if self.history.contains(seen.tip, before) or self._taken_in(seen.tip, before, local):
+        if self.history.contains(seen.tip, before) or self._taken_in(seen.tip, before, head):
             return ""
         if not self.history.related(seen.tip, before):
             return f"{name} on the remote has no commit in common with what it was: is it another repository?"
+        how = " (git pull does it here)" if local and self.history.contains(seen.tip, local) else ""
         return (
             f"the history of {name} on the remote was rewritten: it does not contain {before[:10]} any more. Compare "
-            f"{before[:10]} with {seen.tip[:10]} and bring this clone in line; until then nothing is exchanged"
+            f"{before[:10]} with {seen.tip[:10]} and bring this clone in line{how}; until then nothing is exchanged"
         )
 
-    def _taken_in(self, tip: str, before: str, local: str | None) -> bool:
-        """Whether the person's branch has gone along with a rewritten one: it is a part of it, or contains what is
-        new in it. One that was only wound back has nothing new, so a branch that stands where it was says nothing."""
-        if local is None or self.history.contains(tip, local):
+    def _taken_in(self, tip: str, before: str, head: Head) -> bool:
+        """Whether the person has taken a rewritten branch: theirs contains what is new in it, or was moved to a part
+        of it, or they fetched what it stood at anyway. A branch that had not followed yet is a part of what was only
+        wound back, without anybody's doing; and what is new there is nothing."""
+        local = head.commit
+        if local is None:
             return True
+        if head.branch and self.history.contains(tip, local):
+            moved, fetched = self.remembered.has_moved(local), self.remembered.has_fetched(self._fetched)
+            return moved or (local == tip and fetched)
         return self.history.contains(local, tip) and not self.history.contains(before, tip)
+
+    @property
+    def _fetched(self) -> int:
+        """When the person last fetched, in ns; 0 when they never did. Gofer fetches elsewhere."""
+        return mtime(self.repository.git_dir / "FETCH_HEAD")
 
     @property
     def crowded(self) -> bool:

@@ -227,7 +227,7 @@ def test_g19_a_remote_that_was_wound_back_is_not_pushed_forward_again(fleet: Fle
     fleet.unharmed(a, fetched=[a])
 
 
-def test_g19_outcomes_that_a_rewrite_took_away_before_the_branch_followed_are_pushed_again(
+def test_g19_outcomes_that_a_rewrite_took_away_before_the_branch_followed_are_pushed_again_once_it_is_accepted(
     fleet: Fleet, a: Clone, b: Clone
 ) -> None:
     a.git("switch", "-q", "--detach")  # so that the branch cannot follow
@@ -237,14 +237,18 @@ def test_g19_outcomes_that_a_rewrite_took_away_before_the_branch_followed_are_pu
     assert list(fleet.outcomes().values()) == [1]
     fleet.bare.git("update-ref", "refs/heads/main", first)
     b.share("notes/theirs.md", "theirs\n")
+    there = fleet.tip()
     a.drain()
     a.git("switch", "-q", "main")
+    a.drain()
+    assert fleet.tip() == there
+    a.pull()
     a.drain()
     assert list(fleet.outcomes().values()) == [1]
     assert fleet.text("notes/log.md") == "once\n"
     assert a.head == fleet.tip()
     assert a.inbox() == []
-    fleet.unharmed()
+    fleet.unharmed(fetched=[a])
 
 
 def test_g19_an_address_of_another_repository_is_refused(fleet: Fleet, a: Clone, tmp_path: Path) -> None:
