@@ -24,14 +24,15 @@ _DERIVED = re.compile(r"-[0-9a-f]{8}(-[0-9]+)?$")
 
 @dataclass(slots=True)
 class Draft:
-    """Paths with their new bytes (None: gone), the records that are in it, those that are in the tree already, and
-    those that do not fit any more. `person`: what of it is the person's. `private`: changes that hold a secret; they
+    """Paths with their new bytes (None: gone), the records that are in it, those that are in the tree already, those
+    that do not fit any more, and those whose task has `ended` otherwise. `person`: what of it is the person's. `private`: changes that hold a secret; they
     are made in the work tree here and published nowhere."""
 
     files: dict[str, bytes | None] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     landed: list[Record] = field(default_factory=list)
     unfit: list[Record] = field(default_factory=list)
+    ended: list[Record] = field(default_factory=list)
     person: dict[str, bytes | None] = field(default_factory=dict)
     private: list[Change] = field(default_factory=list)
 
@@ -93,11 +94,15 @@ class Drafter:
         if finished and all(tree.blob(p) == self.repository.blob_id(record.files[p].encode()) for p in finished):
             draft.landed.append(record)  # a push whose answer was lost has brought it there
             return
+        is_there = any(tree.blob(path) for path in finished) and not record.about
+        if is_there and record.shared and not _waits(record, tree):
+            draft.ended.append(record)  # another outcome of this very file, of which nobody here knew, was put back
+            return
         changes = self._fit(record, tree, local)
         if changes is None:
             draft.unfit.append(record)
             return
-        if any(tree.blob(path) for path in finished) and not record.about:
+        if is_there:
             record = twin(record, tree)  # the same text was dropped on another machine, and has ended there
         for path, text in record.files.items():
             tree.put(path, text.encode())
@@ -106,10 +111,8 @@ class Drafter:
                 draft.private.append(change)
             else:
                 tree.put(change.path, change.after)
-        if record.source:
-            raw = tree.read(record.source)
-            if raw is not None and revision_of(raw) == record.revision:
-                tree.put(record.source, None)
+        if _waits(record, tree):
+            tree.put(record.source, None)
         draft.records.append(record)
 
     def _fit(self, record: Record, tree: _Tree, local: str | None) -> Sequence[Change] | None:
@@ -170,6 +173,12 @@ class _Tree:
         self.over.pop(path, None)
         if self.blob(path) != (None if data is None else self.repository.blob_id(data)):
             self.over[path] = data
+
+
+def _waits(record: Record, tree: _Tree) -> bool:
+    """Whether the task file of an outcome is there, in the revision that was run."""
+    raw = tree.read(record.source) if record.source else None
+    return raw is not None and revision_of(raw) == record.revision
 
 
 def twin(record: Record, tree: _Tree) -> Record:

@@ -136,6 +136,7 @@ class Pusher:
         )  # fmt: skip
         self.sights.unfit(draft.unfit)
         self._discard(draft.unfit, keep=not self.landing.stuck)
+        self._discard(draft.ended)
         self._arrived(draft.landed)
         if not draft.files and not base.merged and base.parent == self.sync.tip:
             self._arrived(draft.records)
@@ -150,7 +151,7 @@ class Pusher:
         crash.step("commit built")
         if draft.private:
             change_all(self.publisher.files, ([change] for change in draft.private))
-        tasks = [record.task for record in draft.records]
+        tasks = self._tasks(draft.records)
         if not self.sync.atomic and self._overtaken(tasks):
             return Step(other=True)
         self.journal.begin_push(record.key for record in draft.records)
@@ -177,6 +178,10 @@ class Pusher:
         )
         return self.store.finish(building)
 
+    def _tasks(self, records: Sequence[Record]) -> list[str]:
+        """The ids under which these are claimed: a draft may give an outcome another one."""
+        return [self.journal.owed[record.key].task for record in records]
+
     def _overtaken(self, tasks: Collection[str]) -> bool:
         """Where a push cannot carry the claims along, look before it: whether one of them is not ours any more."""
         self.claims.verify(tasks)
@@ -185,7 +190,7 @@ class Pusher:
     def _arrived(self, records: Sequence[Record]) -> None:
         """These outcomes are on the remote."""
         self.journal.push(record.key for record in records)
-        tasks = [record.task for record in records]
+        tasks = self._tasks(records)
         if self.sync.atomic:
             self.claims.published(tasks)  # they went with the push
         else:
@@ -196,9 +201,9 @@ class Pusher:
         """A push that the remote did not take: what has to be different the next time."""
         self.why = result.refused or result.why
         if result.stale:
-            self.claims.lose([r.task for r in draft.records if self.claims.ref(r.task) in result.stale])
+            self.claims.lose([task for task in self._tasks(draft.records) if self.claims.ref(task) in result.stale])
         elif not result.refused:
-            self.claims.verify([record.task for record in draft.records])
+            self.claims.verify(self._tasks(draft.records))
         elif not base.alone and head.commit and self.sync.tip and self.sync.relation(head).ahead:
             self.ground.refuse(head, result.refused)  # first see whether it is this clone's commits that are refused
         elif draft.person:

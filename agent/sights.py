@@ -146,6 +146,7 @@ class Sights:
         try:
             self.sync.fetch()
             if self.sync.paused:
+                self._news += 1  # else they would be looked at again only when something else happens
                 raise TryLater("sync is paused", why=self.sync.paused)
         except GoferError:
             self.claims.release(won)  # nobody knows whether they are still there
