@@ -25,8 +25,8 @@ _DERIVED = re.compile(r"-[0-9a-f]{8}(-[0-9]+)?$")
 @dataclass(slots=True)
 class Draft:
     """Paths with their new bytes (None: gone), the records that are in it, those that are in the tree already, those
-    that do not fit any more, and those whose task has `ended` otherwise. `person`: what of it is the person's. `private`: changes that hold a secret; they
-    are made in the work tree here and published nowhere."""
+    that do not fit any more, and those whose task has `ended` otherwise. `person`: what of it is the person's.
+    `private`: changes that hold a secret; they are made in the work tree here and published nowhere."""
 
     files: dict[str, bytes | None] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)

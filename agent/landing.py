@@ -80,8 +80,7 @@ class Landing:
                 return blocked
             if self.branch.restless(head, now.timestamp()):
                 return IN_USE
-            self.sync.remembered.begin(target)
-            if trouble := self.follower.follow(head, target, self._way()):
+            if trouble := self.follower.follow(head, target, self._way(target)):
                 return trouble
             self.sync.remembered.arrived(target)
             self.sync.store.relink()
@@ -106,7 +105,7 @@ class Landing:
         building = self.sync.store.begin(head.commit, "gofer: merge\n", int(now.timestamp()), {}, merged=tip, tree=tree)
         return self.sync.store.finish(building)
 
-    def _way(self) -> Way:
+    def _way(self, target: str) -> Way:
         """What the tasks whose outcomes are on the remote saw here: it may lie here still, whatever the commits say."""
         seen: dict[str, set[bytes]] = {}
         own: dict[str, Entry] = {}
@@ -120,7 +119,8 @@ class Landing:
             if revision_of(raw) == record.revision:
                 seen.setdefault(record.source, set()).add(raw)
                 own[record.source] = Entry(None, frozenset({self.repository.blob_id(raw)}))
-        return Way(own, seen, (f"{OUTBOX}/",), (f"{INBOX}/",), self.sync.remembered.begun)
+        remembered = self.sync.remembered
+        return Way(own, seen, (f"{OUTBOX}/",), (f"{INBOX}/",), remembered.begun, lambda: remembered.begin(target))
 
     def _settle(self) -> None:
         """What was pushed is here now too: its task files go, and nothing is owed any more."""

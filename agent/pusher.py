@@ -78,12 +78,8 @@ class Pusher:
 
     def push(self, now: datetime) -> Step:
         """Push what there is, as often as others are faster, within reason."""
-        if (left := self._not_before - time.monotonic()) > 0:
-            return Step(wait=self.why, soon=not self.why, seconds=left)
-        if self.owed() and (left := self.courtesy.wait(self.sync.others)) > 0:
-            if left > NEAR:
-                return Step(wait="another machine's turn to push", seconds=left - NEAR / 2)
-            threading.Event().wait(left)
+        if later := self._later():
+            return later
         self.why = ""
         unmoved = 0
         for attempt in range(TRIES):
@@ -115,6 +111,16 @@ class Pusher:
         elif unmoved > 1:
             step = self._hold(f"the remote does not move its branch: {self.why}")
         return step
+
+    def _later(self) -> Step | None:
+        """Why nothing is pushed yet; a turn that is near is waited for."""
+        if (left := self._not_before - time.monotonic()) > 0:
+            return Step(wait=self.why, soon=not self.why, seconds=left)
+        if self.owed() and (left := self.courtesy.wait(self.sync.others)) > 0:
+            if left > NEAR:
+                return Step(wait="another machine's turn to push", seconds=left - NEAR / 2)
+            threading.Event().wait(left)
+        return None
 
     def _hold(self, why: str) -> Step:
         """Leave the remote alone for a while, longer each time."""

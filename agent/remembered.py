@@ -41,7 +41,7 @@ class Remembered:
 
     def has_fetched(self, fetched: int) -> bool:
         """Whether the person is known to have fetched since."""
-        return self._said.get("fetched", fetched) != fetched
+        return bool(self._said.get("fetched", fetched) != fetched)
 
     @property
     def published(self) -> Mapping[str, str]:

@@ -64,6 +64,7 @@ class Sights:
                 return Sight(True, "your change of it is published first")
             return Sight(True, f"it was changed on the remote, {NOT_FOLLOWED}")
         if there is None and tip and self._ended(path, run, here, tip):
+            self._remember(path, run, here)  # or it would be published anew as the person's
             return Sight(True, f"it ended on another machine, {NOT_FOLLOWED}")
         self._own[path] = run
         return Sight(False, self._wait_to_fit(path, tip))
@@ -83,7 +84,8 @@ class Sights:
 
     def _ended(self, path: str, run: str, here: str | None, tip: str) -> bool:
         """Whether the remote had this file and has it no more."""
-        if self.sync.remembered.published.get(path) == run:
+        remembered = self.sync.remembered
+        if remembered.published.get(path) == run or any(self.revision(c, path) == run for c in remembered.begun):
             return True
         head = self.repository.head().commit
         if here != run or head is None:

@@ -8,7 +8,7 @@ the branch, as everywhere. A crash in between leaves files that are ahead of the
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -29,13 +29,15 @@ class Way:
     the commits do not differ. `seen`: what may lie at a path instead of the old commit's content, because a task saw
     it. `tray`: folders in which a file that the person deleted is no edit. `inbox`: folders from which a finished file
     goes; one that was edited meanwhile stays as it is, and is the person's. `begun`: commits to which an earlier try
-    began to go and did not arrive, since the index or the branch was in use just then."""
+    began to go and did not arrive, since the index or the branch was in use just then. `begin` is told before the
+    first file is touched."""
 
     own: Mapping[str, Entry] = field(default_factory=dict)
     seen: Mapping[str, Collection[bytes]] = field(default_factory=dict)
     tray: tuple[str, ...] = ()
     inbox: tuple[str, ...] = ()
     begun: tuple[str, ...] = ()
+    begin: Callable[[], None] = lambda: None
 
     def yields(self, step: Difference) -> bool:
         """Whether the person's version of this file simply stays, if there is one."""
@@ -52,11 +54,15 @@ class Follower:
         """Go from `head` to `target`, which must contain it. Returns "" when all is there, else why it waits, in
         words for people, with nothing moved. Raises Busy when somebody else was faster."""
         steps = list(self.history.differences(head.commit, target))
+        steps += self._left(head, target, {step.path for step in steps}, way)
         if problem := self._forbidden(steps, target) or self._staged(steps, way):
             return problem
         hidden = left_out(self.repository, [step.path for step in steps])
         todo, trouble = self._todo([step for step in steps if step.path not in hidden], way)
-        if trouble or (trouble := _edited(self.tree.make(todo))):
+        if trouble:
+            return trouble
+        way.begin()
+        if trouble := _edited(self.tree.make(todo)):
             return trouble
         crash.step("files followed")
         entries = {step.path: _entry(step, way, hidden) for step in steps}
@@ -64,6 +70,20 @@ class Follower:
         self.branch.advance(head, target, index)
         crash.step("branch followed")
         return ""
+
+    def _left(self, head: Head, target: str, known: set[str], way: Way) -> list[Difference]:
+        """The way back for what an earlier try left in the work tree, where the two commits do not differ."""
+        back: dict[str, Difference] = {}
+        for commit in way.begun:
+            for step in self.history.differences(head.commit, commit) if commit != target else ():
+                there = self.tree.there(step.path, (), set())
+                if step.path not in known and self._lies(step, there):
+                    back[step.path] = Difference(step.path, step.new_mode, step.new, step.old_mode, step.old)
+        return list(back.values())
+
+    def _lies(self, step: Difference, there: There) -> bool:
+        """Whether a step was made, and nobody touched its file since."""
+        return _MODULE not in (step.old_mode, step.new_mode) and not there.trouble and self._is_made(step, there)
 
     # -- what is not followed --------------------------------------------------------------------------------------
 

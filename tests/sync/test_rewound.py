@@ -1,4 +1,4 @@
-"""A remote that is wound back by force, and perhaps put back later: who saw what is gone waits, nothing counts twice."""
+"""A remote that is wound back by force, and perhaps put back: who saw what is gone waits, nothing counts twice."""
 
 from __future__ import annotations
 
