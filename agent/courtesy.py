@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from agent import clock
 
 POLITE = 15.0  # seconds after a collision
-NARROWEST, WIDEST = 0.25, 4.0  # seconds of one turn: a look at the remote and a push
+NARROWEST, WIDEST = 0.25, 4.0  # seconds of one turn
 
 
 @dataclass(slots=True)
@@ -33,16 +33,16 @@ class Courtesy:
         self._collided = self.monotonic()
 
     def pushed(self, seconds: float) -> None:
-        """A push arrived; with the look before it, it took so long."""
+        """A push arrived; it took so long."""
         self._waiting, self._fastest = None, min(self._fastest, max(seconds, 0.001))
 
     @property
     def width(self) -> float:
-        """Seconds of one turn: time for the fastest push so far, thrice, in powers of two. So machines agree that are
+        """Seconds of one turn: one and a half of the fastest push so far, in powers of two. So machines agree that are
         not equally busy."""
         if self._fastest == math.inf:
             return NARROWEST
-        return min(WIDEST, max(NARROWEST, 2.0 ** math.ceil(math.log2(3 * self._fastest))))
+        return min(WIDEST, max(NARROWEST, 2.0 ** math.ceil(math.log2(1.5 * self._fastest))))
 
     def wait(self, others: Collection[str]) -> float:
         """Seconds until a push may begin; 0.0 when it may now. Who has waited for two rounds waits no longer."""

@@ -17,7 +17,7 @@ from agent.publish import Publisher, revision_of
 from agent.vault.layout import INBOX, OUTBOX
 
 IN_USE = "git is being used here"
-BUSY = 3.0  # seconds between two follows, while others push and there is more of ours to push
+BUSY = 5.0  # seconds between two follows, while others push and there is more of ours to push
 SHORTEST, LONGEST = 0.05, 10.0  # seconds between two tries to follow, while git is being used, or a file is in the way
 
 
@@ -38,7 +38,7 @@ class Landing:
     def follow(self, now: datetime, *, busy: bool = False) -> str:
         """Let the branch here follow the remote's. Returns "" when it did, or when the next push has to come first;
         else why it waits. A try that was in vain is not repeated at once as long as nothing changes. `busy`: there is
-        more to push, and others push too; what all of them did is then followed together, every three seconds."""
+        more to push, and others push too; what all of them did is then followed together, every five seconds."""
         tip, head = self.sync.tip, self.repository.head()
         self.put_off = busy and tip not in (None, head.commit) and time.monotonic() - self._followed < BUSY
         if self.put_off:

@@ -3,6 +3,7 @@ every other note, once it has been left alone for a while."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -42,11 +43,13 @@ class Persons:
 
     def _new_drops(self) -> dict[str, bytes | None]:
         """The drops that were not published yet: one that was, and is not there any more, has ended there."""
-        known = self.remembered.published
+        known, here = self.remembered.published, str(self.repository.work_tree)
         return {
             path: raw
             for path, raw in self._drops().items()
-            if raw is not None and known.get(path) != revision_of(raw) and (self.repository.work_tree / path).exists()
+            if raw is not None
+            and not (path in known and known[path] == revision_of(raw))
+            and os.path.exists(f"{here}/{path}")
         }
 
     def _without_suspects(self, files: dict[str, bytes | None]) -> dict[str, bytes | None]:

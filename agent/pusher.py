@@ -30,7 +30,7 @@ from agent.sync import Pushed
 TRIES = 6  # pushes in one travel of the road, when others are faster
 FRESH = 0.05  # seconds for which a look at the remote is new enough to push without another one
 CROWD = (0.2, 0.6)  # seconds between two pushes while others push too
-NEAR = 0.3  # seconds for which the turn to push is waited for; if it is further, other work comes first
+NEAR = 1.2  # seconds for which the turn to push is waited for; if it is further, other work comes first
 HOLD = (2.0, 300.0)  # seconds until the next try, the first and the longest, when the remote takes nothing
 
 
@@ -83,7 +83,6 @@ class Pusher:
         self.why = ""
         unmoved = 0
         for attempt in range(TRIES):
-            began = time.monotonic()
             if self.sync.crowded and self.owed() and time.monotonic() - self._looked > FRESH:
                 self.fetch()
             if self.sync.paused:
@@ -104,8 +103,6 @@ class Pusher:
                 break
         if step.done:
             self._held = 0.0
-            if self.ended:
-                self.courtesy.pushed(time.monotonic() - began)
             if self.ended and self.sync.crowded:
                 self._not_before = time.monotonic() + random.uniform(*CROWD)  # noqa: S311  (no secret)
         elif unmoved > 1:
@@ -160,12 +157,16 @@ class Pusher:
         tasks = self._tasks(draft.records)
         if not self.sync.atomic and self._overtaken(tasks):
             return Step(other=True)
+        if self.sync.others and self.sync.crowded and self.sync.has_moved():
+            return Step()  # somebody was faster while this was built
         self.journal.begin_push(record.key for record in draft.records)
+        began = time.monotonic()
         result = self.sync.push(commit, self.claims.fences(tasks))
         crash.step("pushed")
         if not result.ok:
             return self._not_taken(result, base, draft, head)
         self._looked = time.monotonic()
+        self.courtesy.pushed(self._looked - began)
         self.quarantine.passed(draft.records)
         self.persons.published(draft.person)
         self._arrived(draft.records)

@@ -17,7 +17,7 @@ from agent.vault.layout import TASKS
 NOT_FOLLOWED = "and the branch here has not followed yet"
 AT_ONCE = 32  # claims in one push
 REMEMBERED = 4096  # blobs
-WATCH = 0.5  # seconds between two looks at the claims of others, at least
+WATCH = 1.0  # seconds between two looks at the claims of others, while there are many at the branch
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +129,9 @@ class Sights:
         self._unfit |= {record.source: self.sync.tip for record in records if record.source and self.sync.tip}
 
     def _wait_to_fit(self, path: str, tip: str | None) -> str:
-        wanted, head = self._unfit.get(path), self.repository.head().commit
-        if wanted is None:
+        if (wanted := self._unfit.get(path)) is None:
             return ""
+        head = self.repository.head().commit
         if head and (head == tip or self.sync.history.contains(head, wanted)):
             del self._unfit[path]
             return ""
@@ -205,7 +205,7 @@ class Sights:
     def watch(self, resting: Callable[[], Collection[str]]) -> None:
         """After a look at the remote: how the claims of others on the tasks that rest here stand."""
         now = time.monotonic()
-        if self._watched != self.sync.looks and now >= self._next_watch:
+        if self._watched != self.sync.looks and (now >= self._next_watch or not self.sync.crowded):
             self._watched, self._next_watch = self.sync.looks, now + WATCH
             here = self.repository.work_tree
             self._own = {path: run for path, run in self._own.items() if (here / path).exists()}

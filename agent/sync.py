@@ -98,6 +98,11 @@ class Sync:
         """Look now, and wait for it. Raises RemoteAway or CredentialsRefused."""
         self._take_in(self.lookout.look(self.branch_name()))
 
+    def has_moved(self) -> bool:
+        """Whether the remote's branch is not where it was last seen. Raises RemoteAway or CredentialsRefused."""
+        branch = self.branch_name()
+        return self.network.refs(branch, heads=True).get(branch) != self.tip
+
     def missed(self, error: GoferError | OSError) -> None:
         """Something that was asked of the remote failed."""
         self.lookout.missed(error)

@@ -204,8 +204,8 @@ class RemoteClaims(Pushing):
         return self._others.holds(self.ref(task))
 
     def watch(self, tasks: Collection[str], *, strange: bool = False) -> None:
-        """Look at the claims of others on these tasks: which are gone, and which did not move for their lease. `strange`:
-        also if nobody was seen to have one of them."""
+        """Look at the claims of others on these tasks, if any was seen: which are gone, and which did not move for
+        their lease. `strange`: also if none was seen."""
         refs = {self.ref(task) for task in tasks}
         if strange or self._others.has_any(refs):
             self._others.look(self.namespace, refs, self._notes.own())

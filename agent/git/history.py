@@ -13,6 +13,7 @@ from agent.git.repository import Repository
 
 IDENTITY_MAIL = "gofer@localhost"
 REMEMBERED = 64  # pairs of commits
+LINE, PARENTS = 64, 4096  # commits in a row that are walked here, and all that are remembered
 _T = TypeVar("_T")
 
 
@@ -56,16 +57,19 @@ class History:
         self.repository, self.quarantine = repository, quarantine
         self._relations: dict[tuple[str, str], Relation] = {}
         self._containing: dict[tuple[str, str], bool] = {}
+        self._parents: dict[str, str] = {}  # commits with one parent
         self._commons: dict[tuple[str, str], str] = {}
 
     def relation(self, ours: str, theirs: str) -> Relation:
         """How `ours` stands to `theirs`."""
         if ours == theirs:
             return Relation(0, 0)
-        if (known := self._relations.get((ours, theirs))) is None:
+        known = self._relations.get((ours, theirs))
+        if known is None and (behind := self._steps(theirs, ours)) is not None:
+            known = Relation(0, behind)
+        if known is None:
             said = self.repository.git.run("rev-list", "--left-right", "--count", f"{ours}...{theirs}", "--").text
-            ahead, behind = said.split()
-            known = Relation(int(ahead), int(behind))
+            known = Relation(*map(int, said.split()))
             _remember(self._relations, (ours, theirs), known)
         return known
 
@@ -73,11 +77,33 @@ class History:
         """Whether `commit` leads to `tip`. False too when it is not here."""
         if tip == commit:
             return True
-        if (known := self._containing.get((tip, commit))) is None:
+        known = self._containing.get((tip, commit))
+        if known is None and self._steps(tip, commit) is not None:
+            return True
+        if known is None:
             known = self.repository.git.run("merge-base", "--is-ancestor", commit, tip, ok=(0, 1, 128)).code == 0
             if known:  # else what lies between may still come
                 _remember(self._containing, (tip, commit), known)
         return known
+
+    def _steps(self, tip: str, commit: str) -> int | None:
+        """How many commits lead in a straight line from `commit` to `tip`, None when there is no short one. It is what
+        a look at the remote mostly finds, and starts no process."""
+        here = tip
+        for steps in range(LINE):
+            if here == commit:
+                return steps
+            if here not in self._parents:
+                if len(self._parents) > PARENTS:
+                    self._parents.clear()
+                head, _, _ = (self.repository.contents(here) or b"").partition(b"\n\n")
+                lines = head.decode("utf-8", "replace").splitlines()
+                parents = [line.removeprefix("parent ") for line in lines if line.startswith("parent ")]
+                if len(parents) != 1:
+                    return None
+                self._parents[here] = parents[0]
+            here = self._parents[here]
+        return None
 
     def related(self, one: str, other: str) -> bool:
         """Whether two tips have a commit in common, as far as that can be told: a shallow clone cannot."""

@@ -83,7 +83,8 @@ class Repository:
 
     def head(self) -> Head:
         """Where HEAD points now."""
-        said = (self.git_dir / "HEAD").read_text("utf-8", "replace").strip()
+        with open(f"{self.git_dir}/HEAD", encoding="utf-8", errors="replace") as file:  # asked often: no Path
+            said = file.read().strip()
         if not said.startswith("ref: "):
             return Head(None, said)
         branch = said.removeprefix("ref: ").strip()
@@ -92,7 +93,8 @@ class Repository:
     def _loose(self, ref: str) -> str | None:
         """What a ref's own file says, which wins over packed-refs (gitrepository-layout(5)); no process for that."""
         try:
-            said = (self.common_dir / ref).read_text("ascii").strip()
+            with open(f"{self.common_dir}/{ref}", encoding="ascii") as file:
+                said = file.read().strip()
         except (OSError, UnicodeDecodeError):
             return None
         return said if _OBJECT.fullmatch(said) else None

@@ -116,8 +116,7 @@ def test_a_running_model_task_is_cancelled_at_once_and_code_goes_on_beside_it(
         (running,) = eventually(lambda: [i for i in house.data("list") if i["state"] == "running"])
         house.drop("code.md", "---\nstatus: open\n---\nWrite 42 to memory/a.txt\n")
         eventually(lambda: house.report("code"), what="code goes on beside the model")
-        status = house.data("status", code=None)
-        assert status["workers"][0]["task"] == running["id"]
+        eventually(lambda: house.data("status", code=None)["workers"][0]["task"] == running["id"])
         assert house.data("cancel", running["id"])["id"] == running["id"]
         eventually(lambda: house.report("peru"), what="the cancelled task has its report")
     assert house.header("peru")["status"] == "cancelled"

@@ -82,7 +82,8 @@ def test_what_a_worker_tells_can_be_read_by_another_and_is_forgotten_after_a_for
     assert not is_alive({**found, "state": "STOPPED"}, NOON)
 
     other = Presence(there, "two", [], NOON, rationed=False)
-    assert other.tidy(NOON + timedelta(days=13), ["two"]) == 1 and read(here)
+    other.tidy(NOON + timedelta(days=13), ["two"])
+    assert other.others == frozenset() and read(here)
     other.tidy(NOON + timedelta(days=15), ["two"])
     assert read(here) == []
 
@@ -91,8 +92,30 @@ def test_a_clone_that_has_fewer_workers_than_before_forgets_the_others(many: Man
     net = network(many.clone("a"))
     presence = Presence(net, "one", [], NOON, rationed=False)
     presence.tell([{**IDLE, "name": "one-1"}, {**IDLE, "name": "one-2"}], NOON)
-    assert presence.tidy(NOON, ["one-1"]) == 1
+    presence.tidy(NOON, ["one-1"])
+    assert presence.others == frozenset()
     assert [worker["name"] for worker in read(net)] == ["one-1"]
+
+
+def test_who_else_works_is_looked_up_when_claims_are_lost_and_else_rarely(many: Many) -> None:
+    here, there = network(many.clone("a")), network(many.clone("b"))
+    clock = [0.0]
+    presence = Presence(here, "one", [], NOON, rationed=False, clock=lambda: clock[0])
+    presence.look_around(NOON, 0)
+    assert presence.others == frozenset()
+    Presence(there, "two", [], NOON, rationed=False).tell([{**IDLE, "name": "two"}], NOON)
+    clock[0] = 30.0
+    presence.look_around(NOON, 0)
+    assert presence.others == frozenset()
+    presence.look_around(NOON, 3)
+    assert presence.others == {"two"}
+    Presence(there, "two", [], NOON, rationed=False).tell([{**IDLE, "name": "two", "state": "STOPPED"}], NOON)
+    clock[0] = 31.0
+    presence.look_around(NOON, 4)
+    assert presence.others == {"two"}, "it was looked up a second ago"
+    clock[0] = 91.0
+    presence.look_around(NOON, 4)
+    assert presence.others == frozenset()
 
 
 @pytest.mark.parametrize(

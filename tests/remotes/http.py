@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import signal
 import socket
 import subprocess
 import threading
@@ -172,6 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
                 process.stdin.flush()
         except (OSError, ValueError):
             self.close_connection = True  # one of the two is gone; what is left of the body would look like a request
+            with suppress(ProcessLookupError):  # at a body that ends too early git http-backend reads on without pause
+                os.killpg(process.pid, signal.SIGKILL)
         with suppress(OSError):
             process.stdin.close()
 

@@ -374,3 +374,28 @@ def test_g38_a_disk_that_is_full_while_fetching_or_following_delays_and_harms_no
     assert list(fleet.outcomes().values()) == [1]
     assert small.head == fleet.tip()
     fleet.unharmed(small)
+
+
+def test_while_others_push_and_there_is_more_to_push_the_branch_follows_later_and_all_at_once(
+    fleet: Fleet, a: Clone, b: Clone
+) -> None:
+    with a.desk() as first, b.desk() as second:
+        for driven in (first, second):
+            driven.settle()
+        a.drop("one.md", append("1"))
+        first.settle()
+        b.drop("two.md", append("2"))
+        second.settle()  # it has met the other one: from here on others push too
+        assert second.desk.exchange and second.desk.exchange.sync.crowded
+        landing = second.desk.exchange.landing
+        before = b.head
+        landing.follow(datetime.now(UTC), busy=True)
+        assert b.head == before == fleet.tip() and not landing.put_off
+
+        a.drop("three.md", append("3"))
+        first.settle()
+        second.desk.exchange.catch_up()
+        assert landing.follow(datetime.now(UTC), busy=True) == "" and landing.put_off and not landing.at_tip
+        assert b.head == before and landing.retry_at is not None
+        assert landing.follow(datetime.now(UTC)) == "" and not landing.put_off
+        assert b.head == fleet.tip() != before
