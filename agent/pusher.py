@@ -61,8 +61,7 @@ class Pusher:
         self.ended: list[Record] = []  # outcomes that arrived in this travel of the road
         self.unfit: list[Record] = []  # outcomes that do not count
         self.why = ""  # what the remote said when it took nothing
-        self._not_before, self._held = 0.0, 0.0
-        self._looked = 0.0
+        self._not_before, self._held, self._looked = 0.0, 0.0, 0.0
         self.courtesy = Courtesy(publisher.worker)
         self._resolved: str | None = None  # the tip in which lost answers were looked up
         self._sure = False  # whether what an earlier worker pushed was looked up
@@ -80,8 +79,7 @@ class Pusher:
         """Push what there is, as often as others are faster, within reason."""
         if later := self._later():
             return later
-        self.why = ""
-        unmoved = 0
+        self.why, unmoved = "", 0
         for attempt in range(TRIES):
             if self.sync.crowded and self.owed() and time.monotonic() - self._looked > FRESH:
                 self.fetch()
@@ -126,12 +124,13 @@ class Pusher:
         return Step(wait=why, soon=False, seconds=self._held)
 
     def _push_once(self, now: datetime) -> Step:
-        head = self.repository.head()
+        head, tip = self.repository.head(), self.sync.tip
         base = self.ground.base(head, still=bool(self.branch.blocked(head, now.timestamp())))
         if base.wait:
             return Step(wait=base.wait, soon=bool(self.owed()), seconds=min(1.0, base.seconds))
         ready, lost = self.sights.sort(self.quarantine.order(self.owed()), self.quarantine.group)
-        self._discard(lost)
+        if tip != self.sync.tip:  # claims were made up for, and somebody pushed: it would be built on what was before
+            return Step(other=True)
         pushed = [record for key, record in self.journal.owed.items() if key in self.journal.pushed and record.source]
         draft = self.drafter.draft(
             base.treeish, head.commit, ready, self.persons.files(self.sync.tip), self.publisher.leaving,
@@ -139,7 +138,7 @@ class Pusher:
         )  # fmt: skip
         self.sights.unfit(draft.unfit)
         self._discard(draft.unfit, keep=not self.landing.stuck)
-        self._discard(draft.ended)
+        self._discard([*lost, *draft.ended])
         self._arrived(draft.landed)
         if not draft.files and not base.merged and base.parent == self.sync.tip:
             self._arrived(draft.records)
@@ -237,14 +236,12 @@ class Pusher:
 
     def answers(self) -> None:
         """Pushes without an answer, of this worker or of one before it: the remote says by now whether they arrived.
-        So with all that was pushed and not followed when the person took a rewritten history, perhaps just before an
-        earlier worker ended: what is not in it any more is pushed again."""
-        if self.sync.rewound or not self._sure:
-            self._sure, self._resolved = True, None
-            self.journal.unpush(self.journal.pushed & self.journal.owed.keys())
+        When the person took a rewritten history, perhaps just before a start, what it lacks is pushed again."""
         if self.sync.rewound:
-            self.sync.rewound = False
             self.persons.forget()
+        if self.sync.rewound or not self._sure:
+            self.sync.rewound, self._sure, self._resolved = False, True, None
+            self.journal.unpush(self.journal.pushed & self.journal.owed.keys())
         doubtful = [r for key, r in self.journal.owed.items() if key in self.journal.pushing and r.claim]
         if not doubtful or self.sync.tip is None or self._resolved == self.sync.tip:
             return

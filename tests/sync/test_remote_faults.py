@@ -6,10 +6,12 @@ import os
 import shutil
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from agent.claims import Claim, Wanted
 from tests.remotes import Remote, refusing, served
 from tests.support import git, wait_for
 from tests.sync.support import Clone, Driven, Fleet, append, task_id, write
@@ -140,6 +142,41 @@ def test_g18_with_offline_work_an_outcome_is_discarded_when_another_machine_was_
     assert a.inbox() == []
     assert a.head == fleet.tip()
     fleet.unharmed(fetched=[b])
+
+
+def test_g19_what_others_push_while_a_claim_is_made_up_for_is_not_pushed_over(
+    fleet: Fleet, b: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = fleet.clone("a", settings='offline = "work"\n')
+    a.share("inbox/t.md", TASK)
+    b.pull()
+    with a.desk() as driven:
+        driven.look()
+        unplug(fleet.remote)
+        driven.look()
+        driven.travel()
+        driven.travel()
+        assert len(driven.desk.journal.owed) == 1
+        plug(fleet.remote)
+        driven.look()
+        assert driven.desk.exchange
+        claims = driven.desk.exchange.claims
+        take = claims.take
+
+        def slowly(wanted: Sequence[Wanted]) -> dict[str, Claim]:
+            won = take(wanted)
+            if won:
+                b.share("notes/meanwhile.md", "meanwhile\n")
+            return won
+
+        with monkeypatch.context() as patch:
+            patch.setattr(claims, "take", slowly)
+            driven.travel()
+        driven.settle()
+    assert fleet.text("notes/meanwhile.md") == "meanwhile\n"
+    assert list(fleet.outcomes().values()) == [1]
+    assert a.head == fleet.tip()
+    fleet.unharmed(a)
 
 
 def test_g18_results_that_wait_for_the_remote_survive_a_restart(fleet: Fleet, a: Clone) -> None:
