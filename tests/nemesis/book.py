@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 
 from tests.nemesis.expect import Expectations, Expected, Mine
@@ -17,6 +18,8 @@ class Book:
         self._tasks: list[Expected] = []
         self._commits: dict[str, list[str]] = defaultdict(list)
         self._rewinds: list[tuple[str, str]] = []
+        self._redone: set[str] = set()
+        self._overruled: set[str] = set()
         self._files: dict[str, dict[str, bytes | None]] = defaultdict(dict)
         self._index: dict[str, dict[str, str]] = defaultdict(dict)
         self._violations: list[str] = []
@@ -42,6 +45,13 @@ class Book:
     def rewound(self, old: str, new: str) -> None:
         with self._lock:
             self._rewinds.append((old, new))
+
+    def did_again(self, twice: Collection[str], again: Collection[str], overruled: Collection[str]) -> None:
+        """Tasks that were done `twice`, for nobody could know; of those that were done `again`, or first, after a
+        rewind, what they put into an `overruled` file is gone."""
+        with self._lock:
+            self._redone |= set(twice)
+            self._overruled |= {task.id for task in self._tasks if task.id in again and task.file in overruled}
 
     def violated(self, sentence: str) -> None:
         with self._lock:
@@ -80,7 +90,10 @@ class Book:
     def expectations(self, machines: tuple[str, ...]) -> Expectations:
         with self._lock:
             pushed = frozenset(self._commits[""])
-            return Expectations(tuple(self._tasks), pushed, tuple(self._rewinds), machines=machines)
+            return Expectations(
+                tuple(self._tasks), pushed, tuple(self._rewinds), machines=machines, redone=frozenset(self._redone),
+                overruled=frozenset(self._overruled),
+            )  # fmt: skip
 
     def save(self, file: Path) -> None:
         """Write everything down for whoever reads a failure."""

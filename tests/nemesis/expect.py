@@ -47,14 +47,21 @@ class Expectations:
     thieves: frozenset[str] = frozenset({"thief"})  # workers that exist only in a hook
     machines: tuple[str, ...] = ()  # names of the clones; a worker's name begins with its clone's
     vanished: frozenset[str] = frozenset()  # paths that the person deleted
+    redone: frozenset[str] = frozenset()  # tasks with two outcomes that nobody could prevent (rewinding.py)
+    overruled: frozenset[str] = frozenset()  # tasks whose line an administrator may have taken back (rewinding.py)
 
     @property
     def by_id(self) -> dict[str, Expected]:
         return {task.id: task for task in self.tasks}
 
-    def tokens(self) -> dict[tuple[str, str], int]:
+    def tokens(self) -> dict[tuple[str, str], range]:
         """How often each token must be in each file."""
-        return dict(Counter((task.file, task.token) for task in self.tasks if task.token))
+        least, most = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+        for task in self.tasks:
+            if task.token:
+                least[task.file, task.token] += task.id not in self.overruled
+                most[task.file, task.token] += 1 + (task.id in self.redone)
+        return {place: range(least[place], most[place] + 1) for place in most}
 
     def machine(self, worker: str) -> str:
         """The clone that a worker runs in; the worker's own name when it is nobody's."""

@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from tests.nemesis.commits import log
 from tests.nemesis.expect import claim_ref
 from tests.nemesis.machine import Machine
+from tests.nemesis.rewinding import MAIN, rewind
 from tests.nemesis.world import World
 from tests.remotes import Hook, Proxy, delaying, refusing, taking_over
 
-MAIN = "refs/heads/main"
 Fault = Callable[[World], None]
 
 
@@ -171,27 +171,6 @@ def lose_cache(world: World) -> None:
     machine.start()
 
 
-def rewind(world: World) -> None:
-    """Somebody moves the branch on the remote back by force. No worker may push over it; it is put back afterwards."""
-    world.person.pause()
-    now = world.bare.git("rev-parse", MAIN).strip()
-    line = world.bare.git("rev-list", "--first-parent", "-8", MAIN).split()
-    old = world.rng.choice(line[1:]) if len(line) > 1 else now
-    moved = world.bare.git("update-ref", MAIN, old, now, ok=(0, 128)) == "" and world.bare.refs()[MAIN] == old
-    if old != now and moved:
-        world.book.rewound(now, old)
-        world.note(f"the branch on the remote is moved back from {now[:12]} to {old[:12]}")
-        world.pause(4, 7)
-        if (there := world.bare.refs()[MAIN]) == old:
-            world.bare.git("update-ref", MAIN, now, old)
-        elif _holds(world, there, now):
-            world.book.violated(f"G19: {there[:12]} was pushed over a branch that was moved back to {old[:12]}")
-        else:  # a worker that had never seen what was taken away went on from what is there: both count
-            world.note(f"{there[:12]} was pushed by a worker that did not know of {now[:12]}: the two are merged")
-            _merge(world, there, now)
-    world.person.go_on()
-
-
 ALL: dict[str, Fault] = {
     fault.__name__.replace("_", "-"): fault
     for fault in (
@@ -267,19 +246,3 @@ def _verb(world: World, machine: Machine, *args: str) -> None:
     done = machine.gofer(*args)
     if done.returncode not in (0, 3):
         world.book.violated(f"gofer {' '.join(args)} on {machine} → {done.returncode}: {done.stderr.strip()}")
-
-
-def _holds(world: World, tip: str, commit: str) -> bool:
-    return commit in world.bare.git("rev-list", tip).split()
-
-
-def _merge(world: World, there: str, now: str) -> None:
-    """What an administrator does after such a mishap; where the two contradict each other the older one stays."""
-    said = world.bare.git("merge-tree", "--write-tree", now, there, ok=(0, 1)).split()
-    tree, clean = said[0], len(said) == 1
-    if clean:
-        who = ("-c", "user.name=Admin", "-c", "user.email=admin@example.org")
-        both = world.bare.git(*who, "commit-tree", tree, "-p", now, "-p", there, "-m", "both histories").strip()
-    else:
-        world.book.rewound(there, now)
-    world.bare.git("update-ref", MAIN, both if clean else now, there)

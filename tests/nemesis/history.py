@@ -45,7 +45,7 @@ def check_outcomes(commits: list[Commit], expected: Expectations) -> list[str]:
             said.append(f"I1: {task.id} may not run and has an outcome: {told}")
         elif task.ends and not outcomes:
             said.append(f"I1: {task.id} ({task.path}) is lost: no commit has its outcome")
-        elif len(outcomes) > 1:
+        elif len(outcomes) > 1 + (task.id in expected.redone):
             said.append(f"I1: {task.id} was done {len(outcomes)} times: {told}")
         elif outcomes and outcomes[0][0].status not in task.ends:
             said.append(f"I1: {task.id} ended in another word than {'/'.join(sorted(task.ends))}: {told}")
@@ -66,16 +66,20 @@ def check_files(tree: Tree, commits: list[Commit], expected: Expectations) -> li
         if there != task.stays and not (task.local and task.stays) and task.path not in expected.vanished:
             said.append(f"I1: {task.path} {'is not' if task.stays else 'is still'} in the inbox ({task.id})")
         if task.id in tried:
-            said.extend(f"I1: {task.id}: {problem}" for problem in _kept(tree, task, reports, finished, lines))
+            said.extend(
+                f"I1: {task.id}: {problem}" for problem in _kept(tree, task, expected, reports, finished, lines)
+            )
     return said
 
 
 def _kept(
-    tree: Tree, task: Expected, reports: Counter[str], finished: Counter[str], lines: Counter[str]
-) -> Iterator[str]:
+    tree: Tree, task: Expected, expected: Expectations, reports: Counter[str], finished: Counter[str],
+    lines: Counter[str],
+) -> Iterator[str]:  # fmt: skip
     once = 0 if task.ends == INVALID else 1
+    twice = once * (1 + (task.id in expected.redone))
     for what, count in (("reports in memory", reports), ("files in memory/tasks", finished), ("ledger lines", lines)):
-        if count[task.id] != once:
+        if not once <= count[task.id] <= twice:
             yield f"{count[task.id]} {what} instead of {once}"
     report = f"outbox/{task.id}.md"
     if report not in tree:
@@ -90,9 +94,9 @@ def check_tokens(tree: Tree, expected: Expectations) -> list[str]:
     """I2: every line that a task had to add is there as often as tasks had to add it."""
     lines = {file: Counter(tree.text(file).splitlines()) for file, _ in expected.tokens() if file in tree}
     return [
-        f"I2: {token} is {lines[file][token] if file in lines else 0} times in {file} instead of {count}"
+        f"I2: {token} is {lines[file][token] if file in lines else 0} times in {file} instead of {count.stop - 1}"
         for (file, token), count in expected.tokens().items()
-        if file not in lines or lines[file][token] != count
+        if (lines[file][token] if file in lines else 0) not in count
     ]
 
 

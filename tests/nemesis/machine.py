@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -138,6 +139,13 @@ class Machine:
     def state_folders(self) -> list[Path]:
         """The state folder of this clone; none before the first start."""
         return [path for path in (self.folder / "state").glob("*") if path.is_dir()]
+
+    def last_seen(self) -> str:
+        """The remote's tip as its worker last took it in."""
+        for folder in self.state_folders():
+            with suppress(OSError, ValueError, KeyError):
+                return str(json.loads((folder / "sync.json").read_bytes())["tip"])
+        return ""
 
     def said(self) -> str:
         """What the worker printed, over all of its lives."""

@@ -238,3 +238,19 @@ def test_ids_are_those_of_the_reference() -> None:
     for vector in derived:
         text = base64.b64decode(vector["base64"]).decode("utf-8-sig")
         assert task_id(f"inbox/{vector['name']}", text) == vector["id"], vector["what"]
+
+
+def test_what_nobody_could_know_may_be_done_twice_and_not_three_times(scribe: Scribe, task: Expected) -> None:
+    scribe.done(task)
+    scribe.outcome(task, "beta-1")
+    scribe.publish(task)
+    assert said(scribe, task, redone=frozenset({task.id})) == []
+    scribe.outcome(task, "beta-2")
+    scribe.publish(task)
+    assert any("was done 3 times" in line for line in said(scribe, task, redone=frozenset({task.id})))
+
+
+def test_what_an_administrator_took_back_may_be_missing(scribe: Scribe, task: Expected) -> None:
+    scribe.done(task, files={"notes/all.md": "other\n"})
+    assert said(scribe, task, overruled=frozenset({task.id})) == []
+    assert said(scribe, task) == ["I2: token-a is 0 times in notes/all.md instead of 1"]
