@@ -1,0 +1,44 @@
+"""The machines of a vault meet: each tells who works there, and sees how many others share its inbox and its budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from agent.claims import RemoteClaims
+from agent.errors import GoferError
+from agent.presence import Presence
+from agent.sync import Sync
+
+
+class Meeting:
+    """One clone's part in it. Nothing depends on it but speed: what does not arrive now is told the next time."""
+
+    def __init__(self, presence: Presence, sync: Sync, claims: RemoteClaims) -> None:
+        self.presence, self.sync, self.claims = presence, sync, claims
+        self._begun = False
+
+    def meet(self, workers: Sequence[Mapping[str, Any]], names: Iterable[str], now: datetime) -> None:
+        """Tell of these workers, which are all that this clone has now by `names`, and look around, when it is time to.
+        A push waits for its turn in the budget."""
+        if self.sync.away or self.sync.paused:
+            return
+        with suppress(GoferError):
+            if not self._begun:
+                self._begun = True
+                self.presence.tidy(now, names)
+            elif self.sync.crowded:
+                self.presence.look_around(now, self.claims.losses)
+            self.sync.others = self.presence.others or frozenset()
+            self.sync.budget.machines = 1 + len(self.sync.others)
+            if self.presence.due(workers) and not self.sync.budget.wait():
+                self.sync.budget.spend()
+                self.presence.tell(workers, now)
+
+    def leave(self, workers: Sequence[Mapping[str, Any]], now: datetime) -> None:
+        """Say good-bye, if the others were told of these workers at all."""
+        if self._begun and not self.sync.away:
+            with suppress(GoferError):
+                self.presence.tell(workers, now)
