@@ -160,7 +160,7 @@ class Desk:
         presence = Presence(
             sync.network, self.worker, self.settings.worker.offers, utc_now(), rationed=rate is not None
         )
-        self.neighbours = Meeting(presence, sync, claims)
+        self.neighbours = Meeting(presence, sync, claims, lambda: self._rows(stopped=bool(self.halted())))
         notes = Notes(repository, self.publisher.read, gate.scan, lambda: sync.looks)
         pusher = Pusher(
             ground, Sights(sync, claims, wish.offline, self._unpushed),
@@ -255,7 +255,7 @@ class Desk:
     def announce(self, now: datetime) -> None:
         """Tell the other machines who works here, and see who else does, when it is time to."""
         if self.neighbours:
-            self.neighbours.meet(self._rows(stopped=bool(self.halted())), self.roster.names, now)
+            self.neighbours.meet(self.roster.names, now)
             self.intake.inbox.others = self.neighbours.presence.others
 
     def heed(self) -> None:
