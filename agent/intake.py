@@ -13,7 +13,7 @@ from agent.admission import Situation, is_draft, not_now, with_parameters
 from agent.claims import Claim, Wanted
 from agent.errors import TryLater
 from agent.facts import outcome_of
-from agent.handlers import HANDLERS
+from agent.handlers import HANDLERS, is_quick
 from agent.holding import TURN, Holding
 from agent.identity import identify
 from agent.inbox import Drop, Inbox, Look
@@ -237,7 +237,7 @@ class Intake:
         mine = self.holding.take(
             [(d, t, Wanted(t.id, t.revision, self.journal.attempts.get(d.key, 1))) for d, t, _ in wanted],
             len(self.look.ready),
-            frozenset(d.path for d, _, decision in wanted if d.path in self.look.own and decision.model == "none"),
+            frozenset(d.path for d, _, decision in wanted if d.path in self.look.own and is_quick(decision)),
         )
         for drop, task, decision in wanted:
             if claim := mine.get(task.id):

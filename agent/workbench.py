@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.bench import Bench
 from agent.claims import Claim
-from agent.handlers import HANDLERS
+from agent.handlers import HANDLERS, is_quick
 from agent.inbox import Drop
 from agent.runner import AnyLane, Ended, Run, Timed
 from agent.runs import RunFolders
@@ -68,11 +68,8 @@ class Workbench:
             run.cancelled.set()
         folder.note(f"attempt {claim.attempt}: {decision.reason}")
         lane = self.code
-        if task.problem is None and not cancelled:
-            if decision.who is Who.LOCAL:
-                lane = self.local
-            elif decision.who is Who.CODE and handler and handler.outside:
-                lane = self.outside
+        if task.problem is None and not cancelled and not is_quick(decision):
+            lane = self.local if decision.who is Who.LOCAL else self.outside
         lane.start(run, lambda run: _timed(work, self.bench, run))
 
     def collect(self) -> list[tuple[Run, Timed]]:

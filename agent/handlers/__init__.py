@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from agent.handlers import answer, ask, file, git, heartbeat, status, summarize
 from agent.handlers.base import Handler
+from agent.vault.values import Decision, Who
 
 HANDLERS: Mapping[str, Handler] = {
     "answer": answer.ANSWER,
@@ -17,3 +18,9 @@ HANDLERS: Mapping[str, Handler] = {
     "status": status.HANDLER,
     "summarize": summarize.HANDLER,
 }
+
+
+def is_quick(decision: Decision) -> bool:
+    """Whether a task runs at once: code that waits for no model and no other machine, and hand-offs."""
+    handler = HANDLERS.get(decision.type)
+    return decision.who is not Who.LOCAL and not (decision.who is Who.CODE and handler and handler.outside)

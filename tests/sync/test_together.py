@@ -22,6 +22,7 @@ from agent.claims import Wanted
 from agent.holding import Holding
 from agent.publish import revision_of
 from agent.runner import Run
+from agent.turns import turn
 from tests.remotes.ledger import moves
 from tests.support import wait_for
 from tests.sync.support import Clone, Fleet, append, task_id, write
@@ -416,3 +417,29 @@ def test_g35_nothing_is_fetched_onto_a_disk_that_is_nearly_full(
             assert driven.desk.exchange and driven.desk.exchange.sync.tip == before == fleet.tip()
         driven.settle()
     assert list(fleet.outcomes().values()) == [1]
+
+
+def test_machines_that_know_each_other_begin_each_with_its_own_part_and_claim_it_in_one_push(
+    fleet: Fleet, a: Clone, b: Clone
+) -> None:
+    names = [f"inbox/t{number}.md" for number in range(12)]
+    for number, name in enumerate(names):
+        a.write(name, write(str(number), f"notes/{number}.md"))
+    a.commit("twelve tasks")
+    a.push()
+    b.pull()
+    parts = {me: {n for n in names if turn(n, me, {other})[0] == 0} for me, other in (("a", "b"), ("b", "a"))}
+    assert parts["a"] | parts["b"] == set(names) and not parts["a"] & parts["b"] and min(map(len, parts.values())) > 1
+    with a.desk() as first, b.desk() as second:
+        for driven, other in ((first, "b"), (second, "a")):
+            driven.look()
+            driven.desk.intake.inbox.others = frozenset({other})
+        began = len(moves(fleet.remote.path, "refs/gofer/claims/"))
+        first.travel()
+        claimed = [move for move in moves(fleet.remote.path, "refs/gofer/claims/")[began:] if set(move.new) != {"0"}]
+        assert len(claimed) == len(parts["a"])
+        first.settle()
+        second.settle()
+        first.settle()
+    assert set(fleet.outcomes().values()) == {1} and len(fleet.outcomes()) == 12
+    fleet.unharmed(b, fetched=[b])
