@@ -89,7 +89,9 @@ class Person:
                     self.book.ask(task)
                 self._pushing.clear()
                 return True
-            self._git(self.clone, "pull", "-q", "--rebase", "origin", "main", ok=(0, 1, 128))
+            # Tasks that leave a folder look like a folder that was renamed, and git would ask where new ones belong.
+            still = ("-c", "merge.directoryRenames=false")
+            self._git(self.clone, *still, "pull", "-q", "--rebase", "origin", "main", ok=(0, 1, 128))
         return False
 
     def read(self) -> None:
