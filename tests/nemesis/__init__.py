@@ -5,5 +5,6 @@
 A round (`rounds.py`) starts clones (`machine.py`), a person (`person.py`) and faults (`faults.py`), heals everything,
 waits until the inbox is empty, stops, and looks from the outside: `history.py` at what the server has, `fencing.py` at
 who held which claim when, `clones.py` at what is left in each clone. Those three are pure functions over repositories
-and know nothing of the harness; each returns sentences, one for each violation.
+and know nothing of the harness; each returns sentences, one for each violation. `network.py` watches, as long as the
+round lasts, whom its processes speak to.
 """

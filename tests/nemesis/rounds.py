@@ -142,6 +142,7 @@ def _look(here: World) -> list[str]:
         here_now = set(git(machine.root, "rev-list", "HEAD").split())
         lost = [oid for oid in here.book.commits(machine.name) if oid not in here_now]
         said += [f"I3: {machine}: the person's commit {oid[:12]} is not in the branch" for oid in lost]
+    said += [*here.watch.said, *here.trap.said]
     here.person.read()
     new = [sentence for sentence in here.book.violations if sentence.startswith("G36: git pull")]
     return said + [sentence for sentence in new if sentence not in said]
