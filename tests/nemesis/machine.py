@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.nemesis.planted import KNOWN, KNOWN_NAME, PROVIDER
 from tests.remotes.proxy import Proxy
 from tests.support import git, home_of
 
@@ -30,7 +31,7 @@ max_attempts = 50
 [sync]
 remote = "origin"
 poll_seconds = 1.0
-"""
+{provider}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Site:
         """Of a machine in `place`; of a person's too, who runs no worker."""
         name, _, value = self.marker.partition("=")
         more = {name: value, "GOFER_LEASE_S": f"{self.lease:g}", "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
-        more |= self.surroundings
+        more |= {KNOWN_NAME: KNOWN, **self.surroundings}
         return {**home_of(place, **more), "PYTHONPATH": str(self.code)}
 
 
@@ -61,7 +62,7 @@ class Machine:
         self.root = self.folder / "vault"
         self.env = site.environment(self.folder)
         quoted = ", ".join(f'"{word}"' for word in offers.split())
-        settings = _SETTINGS.format(name=name, offers=quoted)
+        settings = _SETTINGS.format(name=name, offers=quoted, provider=PROVIDER)
         (self.folder / "config.toml").write_text(settings, "utf-8")
         git(self.folder, "clone", "-q", url, str(self.root), env=self.env)
         self.skew, self.frozen = 0.0, False

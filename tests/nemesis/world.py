@@ -19,6 +19,7 @@ from tests.nemesis.expect import Mine
 from tests.nemesis.machine import Machine, Site
 from tests.nemesis.network import Address, Trap, Watch
 from tests.nemesis.person import Person
+from tests.nemesis.planted import ACTIVE_NOTE, KEYS_NOTE
 from tests.nemesis.tasks import OFFERED, SHARED
 from tests.remotes import Bare, Proxy, Remote, served
 from tests.support import CLOSED_PORT, git
@@ -125,6 +126,8 @@ def _found(site: Site, remote: Remote) -> None:
     for path in SHARED:
         (vault / path).parent.mkdir(exist_ok=True)
         (vault / path).write_text("# Shared\n" if path == SHARED[0] else "", "utf-8")  # an empty file is a case
+    for path, text in (KEYS_NOTE, ACTIVE_NOTE):
+        (vault / path).write_text(text, "utf-8")
     git(vault, "add", "-A", env=env)
     git(vault, "commit", "-q", "--allow-empty", "-m", "a vault", env=env)
     git(vault, "push", "-q", remote.url, "HEAD:main", env=env)
