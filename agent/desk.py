@@ -11,8 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from agent import facts
 from agent.asking import Asking
 from agent.bench import Bench
@@ -20,11 +18,11 @@ from agent.board import Board
 from agent.budget import rate_of
 from agent.claims import LEASE, LocalClaims, RemoteClaims, namespace_of
 from agent.clock import utc_now
-from agent.config import Settings, load_settings, state_dir
+from agent.config import load_settings, state_dir
 from agent.crew.hiring import lanes, names
 from agent.crew.roster import Roster
 from agent.drafting import Drafter
-from agent.errors import Busy, GoferError, TryLater
+from agent.errors import TryLater
 from agent.exchange import Exchange
 from agent.files import Beneath, VaultFiles
 from agent.files.overlay import OverlayFiles
@@ -37,12 +35,13 @@ from agent.git.store import Store
 from agent.git.worktree import WorkTree
 from agent.ground import YOUNG, Ground
 from agent.holding import Holding
-from agent.inbox import Inbox
 from agent.intake import RECHECK, Intake, Rest
 from agent.journal import Journal, Record
 from agent.landing import Landing
+from agent.meeting import Meeting
 from agent.models.base import Model
 from agent.notes import Notes
+from agent.opening import inbox, staging, take_lock
 from agent.outlet import Outlet
 from agent.persons import Persons
 from agent.presence import Presence
@@ -103,10 +102,10 @@ class Desk:
         self.root = root = self.repository.work_tree
         self.settings = settings = load_settings(root, env).checked()
         self.state = state = state_dir(root, env)
-        self._lock = _take_lock(state, root)
+        self._lock = take_lock(state, root)
         self.worker, self.workers = settings.worker.name, 1 if workers is None else workers
         gate = OutputGate(secrets=settings.secret_values)
-        self.files, overlay = Beneath(root, _staging(self.repository)), OverlayFiles(VaultFiles(root))
+        self.files, overlay = Beneath(root, staging(self.repository)), OverlayFiles(VaultFiles(root))
         self.journal = Journal(state / "journal.jsonl")
         self.claims = LocalClaims(state, self.worker)
         self.requests = Requests(state / "requests")
@@ -127,12 +126,11 @@ class Desk:
             self.repository, self.store, self.branch, self.files, self.journal, gate.scan, self.worker
         )
         self.remote = choose(self.repository, settings.sync.remote) if push else ""
-        self.presence: Presence | None = None
-        self._announced = False
+        self.neighbours: Meeting | None = None
         self.exchange = self._exchange(scribe, gate, env, ring) if self.remote else None
-        inbox = _inbox(self.repository, settings, self.worker if self.remote else "")
+        drops = inbox(self.repository, settings, self.worker if self.remote else "")
         self.intake = Intake(
-            root, inbox, self.journal, Holding(self.claims, self.exchange), self.requests, Archive(root), scribe,
+            root, drops, self.journal, Holding(self.claims, self.exchange), self.requests, Archive(root), scribe,
             settings.worker.offers, attempts, self.workbench.away, self.publisher.remove_left_over, only,
             self.workers > 0, self.halted,
         )  # fmt: skip
@@ -159,9 +157,10 @@ class Desk:
         self.publisher.placed_only = True
         ground = Ground(sync, YOUNG if self.workers else 0.0)
         follower = Follower(repository, self.branch, history, WorkTree(repository, self.files))
-        self.presence = Presence(
+        presence = Presence(
             sync.network, self.worker, self.settings.worker.offers, utc_now(), rationed=rate is not None
         )
+        self.neighbours = Meeting(presence, sync, claims, lambda: self._rows(stopped=bool(self.halted())))
         notes = Notes(repository, self.publisher.read, gate.scan, lambda: sync.looks)
         pusher = Pusher(
             ground, Sights(sync, claims, wish.offline, self._unpushed),
@@ -189,7 +188,8 @@ class Desk:
     def close(self) -> None:
         """Hand back what runs, end every process of ours, let the lock go."""
         left = self.workbench.close()
-        self._say_good_bye()
+        if self.neighbours:
+            self.neighbours.leave(self._rows(stopped=True), utc_now())
         self.journal.back(run.drop.key for run in left)
         self.intake.holding.release(run.task.id for run in left)
         if self.exchange:
@@ -204,11 +204,6 @@ class Desk:
         self.claims.close()
         self.board.write({"workers": self._rows(stopped=True)})
         self._lock.release()
-
-    def _say_good_bye(self) -> None:
-        if self._announced and self.presence and self.exchange and not self.exchange.sync.away:
-            with suppress(GoferError):
-                self.presence.tell(self._rows(stopped=True), utc_now())
 
     def tick(self, published: Published) -> Tick:
         """Sum a travel up, and show it on the board."""
@@ -258,22 +253,10 @@ class Desk:
             self.exchange.catch_up()
 
     def announce(self, now: datetime) -> None:
-        """Tell the other machines who works here, when it is time to. It waits for its turn in the push budget."""
-        if not (self.presence and self.exchange) or self.exchange.sync.away or self.exchange.sync.paused:
-            return
-        budget, rows = self.exchange.sync.budget, self._rows(stopped=bool(self.halted()))
-        with suppress(GoferError):  # it is information: what does not arrive now is told the next time
-            if not self._announced:
-                self._announced = True
-                self.presence.tidy(now, self.roster.names)
-            elif self.exchange.sync.crowded:
-                self.presence.look_around(now, self.exchange.claims.losses)
-            self.intake.inbox.others = others = self.presence.others
-            self.exchange.sync.others = others or frozenset()
-            budget.machines = 1 + len(self.exchange.sync.others)
-            if self.presence.due(rows) and not budget.wait():
-                budget.spend()
-                self.presence.tell(rows, now)
+        """Tell the other machines who works here, and see who else does, when it is time to."""
+        if self.neighbours:
+            self.neighbours.meet(self.roster.names, now)
+            self.intake.inbox.others = self.neighbours.presence.others
 
     def heed(self) -> None:
         """The stop switch in its hard form: what runs is killed and waits again."""
@@ -369,46 +352,3 @@ class Desk:
             "handoffs": facts.handoffs(self.root),
             "quiet_beats": self.journal.quiet,
         }
-
-
-def _take_lock(state: Path, root: Path) -> FileLock:
-    state.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(state / "worker.lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        holder = Board(state / "board.json").read().get("pid", "unknown")
-        raise Busy(
-            "another worker runs in this vault",
-            where=str(root),
-            why=f"process {holder} holds its lock",
-            fix="let it work (gofer status shows it), or end it first",
-        ) from None
-    return lock
-
-
-def _staging(repository: Repository) -> Path | None:
-    """Where deliveries are written before they are moved into place. In the work tree the person's `git add` would
-    stumble over them: it fails when a file that it has seen is gone a moment later."""
-    if not repository.git_dir.is_relative_to(repository.work_tree):
-        return None  # a linked work tree or a submodule: perhaps on another disk
-    place = repository.git_dir / "gofer-files"
-    place.mkdir(exist_ok=True)
-    return place
-
-
-def _is_committed(repository: Repository, path: str, raw: bytes) -> bool:
-    """Whether HEAD holds exactly these bytes at this path: such a file is whole."""
-    found = repository.info(f"HEAD:{path}")
-    return found is not None and found[0] == repository.blob_id(raw)
-
-
-def _inbox(repository: Repository, settings: Settings, walker: str) -> Inbox:
-    """The inbox with its settle times: Obsidian saves two seconds after the last key, so its vaults settle longer.
-    Where others work too, each `walker` goes through it in an order of its own."""
-    root, watch = repository.work_tree, settings.watch
-    obsidian = (root / ".obsidian").is_dir()
-    settle = watch.settle_obsidian_seconds if obsidian else watch.settle_seconds
-    return Inbox(
-        root, settle, watch.settle_open_seconds, lambda path, raw: _is_committed(repository, path, raw), walker
-    )

@@ -53,8 +53,16 @@ class Presence:
 
     def tell(self, workers: Sequence[Mapping[str, Any]], now: datetime) -> None:
         """Push what these workers do: `name`, `state`, `task`, `since` each. Raises what `Network` raises."""
+        self.network.push(self._updates(workers, now))
+
+    def riders(self, workers: Sequence[Mapping[str, Any]], now: datetime) -> Sequence[Update]:
+        """The same for a push that goes anyway; nothing while the others know it."""
+        known = self._told == _gist(workers) and self.clock() - self._at < SLOW
+        return () if known else self._updates(workers, now)
+
+    def _updates(self, workers: Sequence[Mapping[str, Any]], now: datetime) -> Sequence[Update]:
         self._at, self._told = self.clock(), _gist(workers)
-        self.network.push([Update(WORKERS + str(w["name"]), self._card(w, now), "*") for w in workers])
+        return [Update(WORKERS + str(w["name"]), self._card(w, now), "*") for w in workers]
 
     def tidy(self, now: datetime, mine: Iterable[str]) -> None:
         """Forget workers that nobody saw for a fortnight, and those of this clone that it does not have any more.

@@ -23,6 +23,7 @@ class Pushing:
         self.network, self.worker, self.lease, self.namespace = network, worker, lease, namespace
         self._clock, self._wall = clock, wall
         self._notes, self._others = Notes(record), Others(network, clock, lease)
+        self.riders: Callable[[], Sequence[Update]] = tuple  # what goes along with a push, as information for others
         self.gone: set[str] = set()  # tasks whose claim was lost while they ran or waited to be published
 
     @property
@@ -53,7 +54,7 @@ class Pushing:
         refs = {update.ref for update in updates}
         back = self._others.retired | {held.ref: held.oid for held in self._notes.giving.values()}
         giving = [Update(ref, None, oid) for ref, oid in back.items() if ref not in refs]
-        told = self.network.push([*updates, *giving])
+        told = self.network.push([*updates, *giving, *self.riders()])
         for update in giving:
             if told[update.ref].verdict is not Verdict.UNSURE and update.expect:
                 self._notes.giving.pop(update.expect, None)

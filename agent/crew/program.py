@@ -11,11 +11,13 @@ import ctypes
 import faulthandler
 import os
 import queue
+import resource
 import signal
 import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from typing import BinaryIO, NoReturn
 
 from agent.asking import Asking
@@ -31,6 +33,8 @@ from agent.runner import Run
 from agent.runs import RunFolder
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+MEMORY = 4 << 30  # bytes of its own that a process may have; files that are mapped into it, such as models, are beside
+FILE = 1 << 30  # bytes of one file: what an output that does not end may fill
 
 Jobs = queue.SimpleQueue[Job | Settled]
 Flags = dict[int, threading.Event]  # by the number of a run: set when it is cancelled
@@ -39,6 +43,7 @@ Flags = dict[int, threading.Event]  # by the number of a run: set when it is can
 def main() -> None:
     """Work until the desk closes the pipe."""
     _die_with(int(sys.argv[-1]))
+    _bound()
     faulthandler.enable()  # a segmentation fault leaves its place in the log
     heard, told = _pipes()
     try:
@@ -111,6 +116,15 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         _end()  # it died before that was said
+
+
+def _bound() -> None:
+    """What a task that runs away may take of the machine; what it starts has the same bounds (setrlimit(2))."""
+    for kind, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, FILE), (resource.RLIMIT_DATA, MEMORY)):
+        _, hard = resource.getrlimit(kind)
+        bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        with suppress(OSError, ValueError):  # macOS knows no bound of memory
+            resource.setrlimit(kind, (bound, bound))
 
 
 def _pipes() -> tuple[BinaryIO, BinaryIO]:

@@ -54,11 +54,12 @@ class Follower:
         """Go from `head` to `target`, which must contain it. Returns "" when all is there, else why it waits, in
         words for people, with nothing moved. Raises Busy when somebody else was faster."""
         steps = list(self.history.differences(head.commit, target))
-        steps += self._left(head, target, {step.path for step in steps}, way)
+        left = self._left(head, target, {step.path for step in steps}, way)
         if problem := self._forbidden(steps, target) or self._staged(steps, way):
             return problem
-        hidden = left_out(self.repository, [step.path for step in steps])
-        todo, trouble = self._todo([step for step in steps if step.path not in hidden], way)
+        hidden = left_out(self.repository, [step.path for step in (*steps, *left)])
+        back = {step.path: _backwards(step) for step in left if step.path not in hidden and self._lies(step)}
+        todo, trouble = self._todo([*(step for step in steps if step.path not in hidden), *back.values()], way)
         if trouble:
             return trouble
         way.begin()
@@ -66,24 +67,21 @@ class Follower:
             return trouble
         crash.step("files followed")
         entries = {step.path: _entry(step, way, hidden) for step in steps}
-        index = self.branch.prepare({**way.own, **entries})
+        index = self.branch.prepare({**_taken_back(left, hidden), **way.own, **entries})
         self.branch.advance(head, target, index)
         crash.step("branch followed")
         return ""
 
     def _left(self, head: Head, target: str, known: set[str], way: Way) -> list[Difference]:
-        """The way back for what an earlier try left in the work tree, where the two commits do not differ."""
-        back: dict[str, Difference] = {}
-        for commit in way.begun:
-            for step in self.history.differences(head.commit, commit) if commit != target else ():
-                there = self.tree.there(step.path, (), set())
-                if step.path not in known and self._lies(step, there):
-                    back[step.path] = Difference(step.path, step.new_mode, step.new, step.old_mode, step.old)
-        return list(back.values())
+        """The steps of earlier tries, where the two commits do not differ: they may have been made."""
+        tries = (self.history.differences(head.commit, commit) for commit in way.begun if commit != target)
+        steps = (step for steps in tries for step in steps if step.path not in known)
+        return [step for step in steps if _MODULE not in (step.old_mode, step.new_mode)]
 
-    def _lies(self, step: Difference, there: There) -> bool:
-        """Whether a step was made, and nobody touched its file since."""
-        return _MODULE not in (step.old_mode, step.new_mode) and not there.trouble and self._is_made(step, there)
+    def _lies(self, step: Difference) -> bool:
+        """Whether a step was made in the work tree, and nobody touched its file since."""
+        there = self.tree.there(step.path, (), set())
+        return not there.trouble and self._is_made(step, there)
 
     # -- what is not followed --------------------------------------------------------------------------------------
 
@@ -118,7 +116,9 @@ class Follower:
 
     def _agrees(self, step: Difference, staged: str | None, way: Way) -> bool:
         seen = {self.repository.blob_id(raw) for raw in way.seen.get(step.path, ())}
-        return staged in (step.old or None, step.new or None) or staged in seen
+        if staged in (step.old or None, step.new or None) or staged in seen:
+            return True
+        return self._was_begun(step.path, staged, way)  # a crash between the index and the branch
 
     # -- what has to be done in the work tree ----------------------------------------------------------------------
 
@@ -178,6 +178,22 @@ def _entry(step: Difference, way: Way, hidden: Collection[str]) -> Entry:
         return Entry(None, frozenset({step.old}) if way.yields(step) else None)
     entry = Entry(step.new, mode=step.new_mode)
     return replace(entry, hidden=True) if step.path in hidden else entry
+
+
+def _backwards(step: Difference) -> Difference:
+    return Difference(step.path, step.new_mode, step.new, step.old_mode, step.old)
+
+
+def _taken_back(left: Sequence[Difference], hidden: Collection[str]) -> dict[str, Entry]:
+    """What the index holds again where it holds what an earlier try put there."""
+    made: dict[str, set[str | None]] = {}
+    for step in left:
+        made.setdefault(step.path, set()).add(step.new or None)
+    return {
+        step.path: Entry(step.old or None, frozenset(made[step.path]), mode=step.old_mode or "100644",
+                         hidden=bool(step.old) and step.path in hidden)
+        for step in left
+    }  # fmt: skip
 
 
 def _homes(path: str) -> list[str]:

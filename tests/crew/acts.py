@@ -12,6 +12,7 @@ Each act leaves a file `<task>.<pid>` in its place when it begins, with the proc
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import re
 import signal
@@ -85,6 +86,23 @@ def leave(context: Context, act: Act) -> None:
     os._exit(3)
 
 
+def hoard(context: Context, act: Act) -> None:
+    """Take memory without end."""
+    note(context, act)
+    kept = []
+    for _ in range(64):
+        kept.append(mmap.mmap(-1, 1 << 28, flags=mmap.MAP_PRIVATE))  # address space alone: nothing is filled
+    raise AssertionError("16 GiB were given")
+
+
+def flood(context: Context, act: Act) -> None:
+    """Write a file without end."""
+    note(context, act)
+    with Path(act.place, "flood").open("wb") as file:
+        file.seek(4 << 30)
+        file.write(b"x")
+
+
 def shout(context: Context, act: Act) -> None:
     """Print to the stream that carries the messages."""
     note(context, act)
@@ -98,7 +116,7 @@ def tell(context: Context, act: Act) -> None:
 
 
 ACTS: dict[str, Callable[[Context, Act], None]] = {
-    act.__name__: act for act in (spin, stick, sleep, meet, shot, segfault, leave, shout, tell)
+    act.__name__: act for act in (spin, stick, sleep, meet, shot, segfault, leave, hoard, flood, shout, tell)
 }
 
 

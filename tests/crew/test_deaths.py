@@ -86,6 +86,18 @@ def test_q10_a_task_that_kills_its_process_is_given_up_after_three_times_and_the
     house.vault.check()
 
 
+@pytest.mark.parametrize("act", ["hoard", "flood"])
+def test_s28_a_task_that_takes_memory_or_disk_without_end_is_refused_it_and_fails_alone(house: House, act: str) -> None:
+    house.act("greedy", act)
+    house.append("n", "line", "memory/n.md")
+    with house.crew():
+        wait_for(lambda: len(house.ends()) == 2, what="both to end")
+    assert {name: end[0] for name, end in house.ends().items()} == {"greedy": "failed", "n": "done"}
+    report = next(text for name, text in house.vault.reports().items() if name.startswith("greedy"))
+    assert "were given" not in report and ("Cannot allocate memory" in report or "File too large" in report)
+    assert not (house.place / "flood").exists() or (house.place / "flood").stat().st_size == 0
+
+
 POISONED = Path(__file__).parents[1] / "crash" / "poisoned.py"
 
 

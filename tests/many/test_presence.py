@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agent.claims import RemoteClaims, Wanted
 from agent.git.network import Network, Update
 from agent.git.repository import Repository
 from agent.presence import WORKERS, Presence, is_alive, read
@@ -137,3 +138,17 @@ def test_s33_names_from_the_remote_are_cut_and_stay_on_one_line(many: Many) -> N
     Presence(net, "one", [], NOON, rationed=False).tell([long], NOON)
     (found,) = read(net)
     assert len(found["task"]) <= 100 and "\n" not in found["task"]
+
+
+def test_presence_rides_along_with_a_claim_and_then_needs_no_push_of_its_own(many: Many) -> None:
+    clone = many.clone("a")
+    net = network(clone)
+    clock = [0.0]
+    presence = Presence(net, "one", [], NOON, rationed=True, clock=lambda: clock[0])
+    claims = RemoteClaims(net, clone.root.parent / "claims.json", "one")
+    claims.riders = lambda: presence.riders([IDLE], NOON)
+    assert claims.take([Wanted("t", "000000000000", 1)])
+    assert [worker["name"] for worker in read(net)] == ["one"]
+    assert not presence.due([IDLE])
+    assert presence.riders([IDLE], NOON) == (), "the others know it"
+    assert [update.ref for update in presence.riders([{**IDLE, "state": "CLAIMED"}], NOON)] == [f"{WORKERS}one"]
