@@ -161,7 +161,8 @@ def _leaks(here: World, expected: Expectations) -> list[str]:
     theirs = [KEYS_NOTE[1], *(task.text for task in expected.tasks if not task.local)]
     states = [state for machine in here.machines for state in machine.state_folders()]
     repositories = [here.remote.path, *(machine.root / ".git" for machine in here.machines)]
-    repositories += [place for state in states for place in sorted(state.glob("*.git"))]
+    # One without HEAD was not begun, and git reads nothing from it; a pack that was moved there is in the vault too.
+    repositories += [head.parent for state in states for head in sorted(state.glob("*.git/HEAD"))]
     folders = [*states, *(machine.root / name for machine in here.machines for name in ("outbox", "memory"))]
     files = [file for machine in here.machines for file in machine.folder.glob("*") if file.suffix in (".log", ".txt")]
     return [
