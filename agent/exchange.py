@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from agent import clock
-from agent.errors import Busy, CredentialsRefused, GoferError, RemoteAway
+from agent.errors import Busy, CredentialsRefused, GoferError, RemoteAway, TryLater
 from agent.journal import Record
 from agent.landing import IN_USE
 from agent.publish import Published
@@ -67,8 +67,8 @@ class Exchange:
         return self._settled is not None and self._settled == self._looks()
 
     def catch_up(self) -> None:
-        """Look at the remote now, and wait for its answer; that it is away is told by its state."""
-        with suppress(RemoteAway, CredentialsRefused):
+        """Look at the remote now, and wait for its answer; that it is away, or the disk full, is told by its state."""
+        with suppress(TryLater, CredentialsRefused):
             self.pusher.fetch()
 
     def shown(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ is away."""
 from __future__ import annotations
 
 import random
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from agent import clock
 from agent.errors import CredentialsRefused, GoferError, TryLater
 from agent.git.network import Network
 
+ROOM = 64 << 20  # bytes that must be free on the disk before anything is fetched: the person's work needs some too
 SLOWEST = 300.0  # seconds between two looks while the remote is away
 
 
@@ -95,6 +97,7 @@ class Lookout:
     def _look(self, branch: str) -> None:
         def look() -> None:
             try:
+                self._check_room()
                 tip = self.network.fetch(branch)
                 others = () if tip else tuple(n for n in self.network.refs(heads=True) if "gofer/claims/" not in n)
                 self._found = Seen(branch, tip, others)
@@ -105,6 +108,13 @@ class Lookout:
         self._found, self._outdated, self.wake_at = None, False, float("inf")  # its end rings
         self._thread = threading.Thread(target=look, name="gofer-fetch", daemon=True)
         self._thread.start()
+
+    def _check_room(self) -> None:
+        if (free := shutil.disk_usage(self.network.folder.parent).free) < ROOM:
+            raise TryLater(
+                "the disk is nearly full, so nothing is fetched", where=str(self.network.folder.parent),
+                why=f"{free >> 20} MiB are free", fix=f"make room: {ROOM >> 20} MiB are wanted",
+            )  # fmt: skip
 
     def _hear(self) -> Seen | GoferError | OSError | None:
         found, self._thread, self._found = self._found, None, None

@@ -20,7 +20,7 @@ from agent.text import parse_utc, shorten, utc
 WORKERS = "refs/gofer/workers/"
 SEEN = "refs/gofer/seen-workers/"
 QUICK, SLOW = 10.0, 300.0  # seconds between two pushes when something changed, and when nothing did
-MEET = (2.0, 60.0)  # seconds between two looks at who else works here, when there is reason to and when there is none
+MEET = (2.0, 5.0, 60.0)  # seconds between two looks at who else works here: with reason to, after a start, and else
 RATIONED = 900.0  # seconds between two pushes on a host that rations them
 ALIVE = timedelta(minutes=35)  # since a worker was last seen: two missed pushes of the slowest kind
 FORGOTTEN = timedelta(days=14)
@@ -80,7 +80,8 @@ class Presence:
         """See who else works here, if that was not seen lately, or was but `losses`, the number of claims that somebody
         else was faster with, says that it was wrong. Raises what `Network` raises."""
         news, self._losses = losses != self._losses, losses
-        if self.clock() - self._met >= (MEET[0] if news else MEET[1]):
+        together = now - self.started < timedelta(minutes=1)  # machines often start together, and see one another late
+        if self.clock() - self._met >= (MEET[0] if news else MEET[1] if together else MEET[2]):
             self._meet(read(self.network), now)
 
     def _meet(self, everybody: Iterable[Mapping[str, Any]], now: datetime) -> None:

@@ -101,7 +101,7 @@ def test_a_clone_that_has_fewer_workers_than_before_forgets_the_others(many: Man
 def test_who_else_works_is_looked_up_when_claims_are_lost_and_else_rarely(many: Many) -> None:
     here, there = network(many.clone("a")), network(many.clone("b"))
     clock = [0.0]
-    presence = Presence(here, "one", [], NOON, rationed=False, clock=lambda: clock[0])
+    presence = Presence(here, "one", [], NOON - timedelta(hours=1), rationed=False, clock=lambda: clock[0])
     presence.look_around(NOON, 0)
     assert presence.others == frozenset()
     Presence(there, "two", [], NOON, rationed=False).tell([{**IDLE, "name": "two"}], NOON)

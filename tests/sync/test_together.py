@@ -399,3 +399,20 @@ def test_while_others_push_and_there_is_more_to_push_the_branch_follows_later_an
         assert b.head == before and landing.retry_at is not None
         assert landing.follow(datetime.now(UTC)) == "" and not landing.put_off
         assert b.head == fleet.tip() != before
+
+
+def test_g35_nothing_is_fetched_onto_a_disk_that_is_nearly_full(
+    fleet: Fleet, a: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a.desk() as driven:
+        driven.settle()
+        before = driven.desk.exchange and driven.desk.exchange.sync.tip
+        with monkeypatch.context() as full:
+            full.setattr("agent.lookout.ROOM", 1 << 62)
+            driven.look()
+            a.drop("t.md", TASK)
+            driven.settle()
+            assert "nearly full" in str(driven.said["reason"]) and "make room" in str(driven.said["reason"])
+            assert driven.desk.exchange and driven.desk.exchange.sync.tip == before == fleet.tip()
+        driven.settle()
+    assert list(fleet.outcomes().values()) == [1]
