@@ -35,7 +35,7 @@ from agent.git.store import Store
 from agent.git.worktree import WorkTree
 from agent.ground import YOUNG, Ground
 from agent.holding import Holding
-from agent.intake import RECHECK, Intake
+from agent.intake import RECHECK, Intake, Rest
 from agent.journal import Journal, Record
 from agent.landing import Landing
 from agent.meeting import Meeting
@@ -164,7 +164,7 @@ class Desk:
         notes = Notes(repository, self.publisher.read, gate.scan, lambda: sync.looks)
         pusher = Pusher(
             ground, Sights(sync, claims, wish.offline, self._unpushed),
-            Persons(repository, sync.remembered, wish.person, self._waiting_drops, notes),
+            Persons(repository, sync.remembered, wish.person, self._waiting_drops, notes, gate.scan),
             Drafter(repository, self.publisher.read, gate.scan), self.publisher,
             Quarantine(state / "quarantine", self.journal, scribe, GROUP), Landing(ground, follower, self.publisher),
         )  # fmt: skip
@@ -319,7 +319,7 @@ class Desk:
                     {"id": r.task.id, "path": r.drop.path, "type": r.decision.type, "since": utc(r.started)}
                     for r in self.workbench.runs
                 ],
-                "waiting": {path: rest.reason for path, rest in self.intake.resting.items()},
+                "waiting": {path: self._why(rest) for path, rest in self.intake.resting.items()},
                 "models": facts.models(self.asking.known()),
                 "trouble": self.intake.trouble,
                 "watching": self.watching,
@@ -329,6 +329,11 @@ class Desk:
                 "sync": self.exchange.shown() if self.exchange else None,
             }
         )
+
+    def _why(self, rest: Rest) -> str:
+        """Why a task waits, and why nobody else can take it."""
+        held = self.exchange.persons.held(rest.drop.path) if self.exchange and not rest.drop.committed else ""
+        return f"{rest.reason}; {held}" if held else rest.reason
 
     def _rows(self, *, stopped: bool) -> list[dict[str, Any]]:
         posts = [lane.posts for lane in self.workbench.lanes]

@@ -26,7 +26,7 @@ _DERIVED = re.compile(r"-[0-9a-f]{8}(-[0-9]+)?$")
 class Draft:
     """Paths with their new bytes (None: gone), the records that are in it, those that are in the tree already, those
     that do not fit any more, and those whose task has `ended` otherwise. `person`: what of it is the person's.
-    `private`: changes that hold a secret; they are made in the work tree here and published nowhere."""
+    `private`: changes with a secret, in the file or in its name: made in the work tree here, and published nowhere."""
 
     files: dict[str, bytes | None] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
@@ -107,7 +107,7 @@ class Drafter:
         for path, text in record.files.items():
             tree.put(path, text.encode())
         for change in changes:
-            if change.after is not None and self._scan(change.after):
+            if change.after is not None and (self._scan(change.after) or self._scan(change.path.encode())):
                 draft.private.append(change)
             else:
                 tree.put(change.path, change.after)

@@ -222,6 +222,7 @@ class Intake:
             until = float("inf")
         elif task.not_before and reason.startswith("not before"):
             until = time.monotonic() + max(0.0, task.not_before.timestamp() - time.time())
+        reason = self.scribe.gate.redact(reason)  # it may quote the task, and others are told of it
         self.resting[drop.path] = Rest(drop, task, decision, reason, until, self._state, tried)
 
     def want(self, drop: Drop, task: Task, decision: Decision) -> None:

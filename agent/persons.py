@@ -4,7 +4,7 @@ every other note, once it has been left alone for a while."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from agent.git.repository import Repository
@@ -13,19 +13,22 @@ from agent.remembered import Remembered
 from agent.vault.layout import INBOX, STOP_NAMES
 
 STOP_LIMIT = 65_536  # bytes of a stop file
+HELD = "it holds a secret, so it is not published: commit it yourself if others shall see it"
 
 Files = Mapping[str, bytes | None]
 
 
 class Persons:
-    """The person's side of one clone. `drops()` gives the tasks that wait here, `notes()` what else is theirs."""
+    """The person's side of one clone. `drops()` gives the tasks that wait here, `notes()` what else is theirs; `scan`
+    says which secrets a text holds."""
 
     def __init__(
         self, repository: Repository, remembered: Remembered, person: str,
-        drops: Callable[[], Files], notes: Callable[[], Files],
+        drops: Callable[[], Files], notes: Callable[[], Files], scan: Callable[[bytes], Sequence[str]],
     ) -> None:  # fmt: skip
         self.repository, self.remembered, self.person = repository, remembered, person
-        self._drops, self._notes = drops, notes
+        self._drops, self._notes, self._scan = drops, notes, scan
+        self._scanned: dict[str, tuple[bytes, bool]] = {}  # drops, and whether they hold a secret
         self._stop_seen: tuple[str | None, frozenset[str]] = (None, frozenset())
         self._suspects: dict[str, bytes | None] = {}  # one of them was refused: each is tried alone
         self._refused: dict[str, bytes | None] = {}
@@ -42,15 +45,28 @@ class Persons:
         return self._without_suspects(files)
 
     def _new_drops(self) -> dict[str, bytes | None]:
-        """The drops that were not published yet: one that was, and is not there any more, has ended there."""
+        """The drops that were not published yet: one that was, and is not there any more, has ended there. One with a
+        secret is for its person alone to commit (D13)."""
         known, here = self.remembered.published, str(self.repository.work_tree)
+        drops = {path: raw for path, raw in self._drops().items() if raw is not None}
+        self._look_for_secrets(drops)
         return {
             path: raw
-            for path, raw in self._drops().items()
-            if raw is not None
+            for path, raw in drops.items()
+            if not self.held(path)
             and not (path in known and known[path] == revision_of(raw))
             and os.path.exists(f"{here}/{path}")
         }
+
+    def _look_for_secrets(self, drops: Mapping[str, bytes]) -> None:
+        seen, self._scanned = self._scanned, {}
+        for path, raw in drops.items():
+            before = seen.get(path)
+            self._scanned[path] = before if before and before[0] == raw else (raw, bool(self._scan(raw)))
+
+    def held(self, path: str) -> str:
+        """Why a drop is not published, "" when nothing speaks against it."""
+        return HELD if self._scanned.get(path, (b"", False))[1] else ""
 
     def _without_suspects(self, files: dict[str, bytes | None]) -> dict[str, bytes | None]:
         """Without what the remote has refused, as long as it is the same, and with one suspect at most."""

@@ -150,9 +150,11 @@ class Publisher:
         self, path: str, old: str | None, files: dict[str, bytes | None], entries: dict[str, Entry]
     ) -> None:
         """A file that a task changed is committed as it lies there now, with what the person wrote into it since;
-        one that holds a secret is left in the work tree for the person to commit, or not (D13)."""
+        one with a secret, in it or in its name, is left in the work tree for the person to commit, or not (D13)."""
         content = self.read(path)
-        if (content is None and old is None) or (content is not None and self._scan(content)):
+        if content is None and old is None:
+            return
+        if content is not None and (self._scan(content) or self._scan(path.encode())):
             return
         files[path] = content
         new = None if content is None else self.repository.blob_id(content)

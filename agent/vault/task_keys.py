@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from agent.frontmatter import Value
+from agent.redact import find_tokens
 from agent.vault.conversions import every, hours, instant, items, matching, money, seconds, truth, words
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
@@ -57,6 +58,13 @@ def _model(text: str) -> str:
     return matching(_MODEL)(text)
 
 
+def _identity(text: str) -> str:
+    """It stands in names, messages and claims, from which nothing can be left out: so it may be no secret."""
+    if any(find_tokens(text)):
+        raise ValueError(text)
+    return matching(_ID)(text)
+
+
 def _due(text: str, today: date | None) -> datetime:
     return instant(text, today, time(23, 59, 59))
 
@@ -90,7 +98,11 @@ TABLE = (
     ),
     Key("tier", words(*_TIERS), "trivial, standard, complex or auto", ("complexity", "route"), _TIERS),
     Key("status", words("open", "draft"), "open or draft", ("state",), ("open", "draft")),
-    Key("id", matching(_ID), "up to 80 of a-z, 0-9, dot, underscore and hyphen, starting with a letter or digit"),
+    Key(
+        "id",
+        _identity,
+        "up to 80 of a-z, 0-9, dot, underscore and hyphen, starting with a letter or digit, and no secret",
+    ),
     Key("title", str, "text", ("name",)),
     Key("not_before", _start, _DATES, ("scheduled", "start", "wait"), dated=True),
     Key("due", _due, _DATES, ("due_date",), dated=True),

@@ -21,7 +21,9 @@ class Expected:
 
     `ends`: the words its only outcome may have; empty: it must have none and lie where it is. `local`: it was dropped
     into the work tree of a worker, so its claim need not be on the server, nor the file if it stays. `token`, `file`:
-    the line that it appends to a file, which must be there exactly once for each task with that token.
+    the line that it appends to a file, which must be there exactly once for each task with that token. `text`: the
+    file. `secret`: what in it, or in what it makes, must never be written by Gofer. `kept`: the content that it gives
+    to `file`, which holds the secret, so that it must stay where the task ran.
     """
 
     path: str
@@ -30,6 +32,9 @@ class Expected:
     local: bool = False
     token: str = ""
     file: str = ""
+    text: str = field(default="", repr=False)
+    secret: str = ""
+    kept: str = ""
 
     @property
     def stays(self) -> bool:

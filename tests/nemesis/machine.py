@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.nemesis.planted import KNOWN, KNOWN_NAME, PROVIDER
 from tests.remotes.proxy import Proxy
 from tests.support import git, home_of
 
@@ -30,7 +31,7 @@ max_attempts = 50
 [sync]
 remote = "origin"
 poll_seconds = 1.0
-"""
+{provider}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,13 @@ class Site:
     code: Path  # where the package `agent` lies that is to be tried
     marker: str  # NAME=value in the environment of every process of the round
     lease: float
+    surroundings: Mapping[str, str] = field(default_factory=dict)  # of every process of the round
 
     def environment(self, place: Path) -> dict[str, str]:
         """Of a machine in `place`; of a person's too, who runs no worker."""
         name, _, value = self.marker.partition("=")
         more = {name: value, "GOFER_LEASE_S": f"{self.lease:g}", "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+        more |= {KNOWN_NAME: KNOWN, **self.surroundings}
         return {**home_of(place, **more), "PYTHONPATH": str(self.code)}
 
 
@@ -59,7 +62,8 @@ class Machine:
         self.root = self.folder / "vault"
         self.env = site.environment(self.folder)
         quoted = ", ".join(f'"{word}"' for word in offers.split())
-        (self.folder / "config.toml").write_text(_SETTINGS.format(name=name, offers=quoted), "utf-8")
+        settings = _SETTINGS.format(name=name, offers=quoted, provider=PROVIDER)
+        (self.folder / "config.toml").write_text(settings, "utf-8")
         git(self.folder, "clone", "-q", url, str(self.root), env=self.env)
         self.skew, self.frozen = 0.0, False
         self._process: subprocess.Popen[bytes] | None = None

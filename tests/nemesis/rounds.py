@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.nemesis import clones, faults
+from tests.nemesis.active import check_active
 from tests.nemesis.clones import check_clone, check_locks, check_objects, check_survivors
 from tests.nemesis.commits import git, log
-from tests.nemesis.expect import claim_ref
+from tests.nemesis.expect import Expectations, claim_ref
 from tests.nemesis.fencing import check_claims
 from tests.nemesis.history import check_history
+from tests.nemesis.leaks import check_folders_clean, check_kept, check_objects_clean
+from tests.nemesis.planted import KEY, KEYS_NOTE, KNOWN
 from tests.nemesis.world import Plan, World, world
 
 
@@ -142,11 +145,34 @@ def _look(here: World) -> list[str]:
         here_now = set(git(machine.root, "rev-list", "HEAD").split())
         lost = [oid for oid in here.book.commits(machine.name) if oid not in here_now]
         said += [f"I3: {machine}: the person's commit {oid[:12]} is not in the branch" for oid in lost]
+    said += check_active(here.remote.path, expected) + _leaks(here, expected)
+    said += [*here.watch.said, *here.trap.said]
     here.person.read()
     new = [sentence for sentence in here.book.violations if sentence.startswith("G36: git pull")]
     return said + [sentence for sentence in new if sentence not in said]
 
 
+def _leaks(here: World, expected: Expectations) -> list[str]:
+    """I6, in all that Gofer wrote anywhere. Only what was committed by the person may hold a secret, as it is."""
+    secrets = {task.secret: task.id for task in expected.tasks if task.secret} | {
+        KNOWN: "the environment",
+        KEY: "a key",
+    }
+    theirs = [KEYS_NOTE[1], *(task.text for task in expected.tasks if not task.local)]
+    states = [state for machine in here.machines for state in machine.state_folders()]
+    repositories = [here.remote.path, *(machine.root / ".git" for machine in here.machines)]
+    # One without HEAD was not begun, and git reads nothing from it; a pack that was moved there is in the vault too.
+    repositories += [head.parent for state in states for head in sorted(state.glob("*.git/HEAD"))]
+    folders = [*states, *(machine.root / name for machine in here.machines for name in ("outbox", "memory"))]
+    files = [file for machine in here.machines for file in machine.folder.glob("*") if file.suffix in (".log", ".txt")]
+    return [
+        *check_objects_clean(repositories, secrets, theirs),
+        *check_folders_clean([*folders, *files], secrets),
+        *check_kept(here.remote.path, {machine.name: machine.root for machine in here.machines}, expected),
+    ]
+
+
 def _allowed(here: World, machine: str) -> set[str]:
+    """What `git status` may show: the person's own, and what a task wrote that nobody may publish."""
     mine = here.book.mine(machine, here.first[machine])
-    return {*mine.files, *mine.index}
+    return {*mine.files, *mine.index, *(task.file for task in here.book.asked if task.kept)}

@@ -17,13 +17,16 @@ from tests.nemesis import clones
 from tests.nemesis.book import Book
 from tests.nemesis.expect import Mine
 from tests.nemesis.machine import Machine, Site
+from tests.nemesis.network import Address, Trap, Watch
 from tests.nemesis.person import Person
+from tests.nemesis.planted import ACTIVE_NOTE, KEYS_NOTE
 from tests.nemesis.tasks import OFFERED, SHARED
 from tests.remotes import Bare, Proxy, Remote, served
-from tests.support import git
+from tests.support import CLOSED_PORT, git
 
 NAMES = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
 HERE = Path(__file__).parents[2]
+MODEL: Address = ("127.0.0.1", int(CLOSED_PORT.rpartition(":")[2]))  # where the round's Ollama would be; none is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class World:
     book: Book
     marker: str
     folder: Path
+    watch: Watch
+    trap: Trap
     first: dict[str, Mine] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
     began: float = field(default_factory=time.monotonic)
@@ -82,8 +87,9 @@ class World:
 def world(plan: Plan, folder: Path) -> Iterator[World]:
     """Build all of it; at the end nothing of it is alive, whatever happened."""
     rng, marker = random.Random(plan.seed), f"GOFER_NEMESIS_ROUND={uuid.uuid4()}"
-    site = Site(folder, plan.code, marker, plan.lease)
     with ExitStack() as stack:
+        trap = stack.enter_context(Trap())
+        site = Site(folder, plan.code, marker, plan.lease, trap.environment)
         remote = stack.enter_context(served(folder / "remote.git", plan.transport))
         _found(site, remote)
         machines = []
@@ -94,7 +100,8 @@ def world(plan: Plan, folder: Path) -> Iterator[World]:
             machines.append(Machine(site, name, url, proxy, plan.workers, "" if number else OFFERED))
         book = Book()
         person = Person(site, str(remote.path), machines, book, random.Random(plan.seed + 1))
-        made = World(plan, rng, remote, machines, person, book, marker, folder)
+        watch = stack.enter_context(Watch(marker, [MODEL, *(machine.proxy.address for machine in machines)]))
+        made = World(plan, rng, remote, machines, person, book, marker, folder, watch, trap)
         for machine in machines:
             made.first[machine.name] = _mess(machine)
         try:
@@ -119,6 +126,8 @@ def _found(site: Site, remote: Remote) -> None:
     for path in SHARED:
         (vault / path).parent.mkdir(exist_ok=True)
         (vault / path).write_text("# Shared\n" if path == SHARED[0] else "", "utf-8")  # an empty file is a case
+    for path, text in (KEYS_NOTE, ACTIVE_NOTE):
+        (vault / path).write_text(text, "utf-8")
     git(vault, "add", "-A", env=env)
     git(vault, "commit", "-q", "--allow-empty", "-m", "a vault", env=env)
     git(vault, "push", "-q", remote.url, "HEAD:main", env=env)

@@ -352,3 +352,10 @@ def test_s04_reading_never_raises_and_the_text_is_never_lost(raw: bytes) -> None
         assert task.raw == whole
     if task.problem and task.problem.corrected is not None:
         read(task.problem.corrected)
+
+
+def test_an_id_that_has_the_form_of_a_token_is_refused() -> None:
+    """It would stand in names, commit messages and claims, where nothing can be left out."""
+    problem = bad("---\nid: xo" + "xb-0123abcdefghijk2345\n---\nDo it.\n")
+    assert "no secret" in f"{problem.why} {problem.fix}"
+    assert good("id: sk-review-of-the-slovak-edition").id == "sk-review-of-the-slovak-edition"
