@@ -278,7 +278,8 @@ def test_an_idle_look_starts_one_git_and_makes_no_commit(
     a.drop("draft.md", "---\nstatus: draft\n---\n" + TASK)
     with a.desk() as driven:
         driven.settle()
-        time.sleep(0.4)  # the last movement of the branch has become quiet
+        desk = driven.desk
+        wait_for(lambda: not desk.branch.restless(desk.repository.head(), time.time()), what="the branch to be quiet")
         driven.settle()
         driven.desk.rest()
         monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
