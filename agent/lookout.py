@@ -15,7 +15,7 @@ from agent import clock
 from agent.errors import CredentialsRefused, GoferError, TryLater
 from agent.git.network import Network
 
-ROOM = 64 << 20  # bytes that must be free on the disk before anything is fetched: the person's work needs some too
+ROOM = 64 << 20  # bytes that stay free for the person's work: with less nothing is fetched (small disk: a fiftieth)
 SLOWEST = 300.0  # seconds between two looks while the remote is away
 
 
@@ -110,10 +110,11 @@ class Lookout:
         self._thread.start()
 
     def _check_room(self) -> None:
-        if (free := shutil.disk_usage(self.network.folder.parent).free) < ROOM:
+        disk = shutil.disk_usage(self.network.folder.parent)
+        if disk.free < (wanted := min(ROOM, disk.total // 50)):
             raise TryLater(
                 "the disk is nearly full, so nothing is fetched", where=str(self.network.folder.parent),
-                why=f"{free >> 20} MiB are free", fix=f"make room: {ROOM >> 20} MiB are wanted",
+                why=f"{disk.free >> 20} MiB are free", fix=f"make room: {wanted >> 20} MiB are wanted",
             )  # fmt: skip
 
     def _hear(self) -> Seen | GoferError | OSError | None:

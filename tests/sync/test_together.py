@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from shutil import which
+from types import SimpleNamespace
 
 import pytest
 
@@ -410,7 +411,9 @@ def test_g35_nothing_is_fetched_onto_a_disk_that_is_nearly_full(
         driven.settle()
         before = driven.desk.exchange and driven.desk.exchange.sync.tip
         with monkeypatch.context() as full:
-            full.setattr("agent.lookout.ROOM", 1 << 62)
+            full.setattr(
+                "shutil.disk_usage", lambda _: SimpleNamespace(total=1 << 30, used=(1 << 30) - 4096, free=4096)
+            )
             driven.look()
             a.drop("t.md", TASK)
             driven.settle()
