@@ -15,7 +15,7 @@ from agent.sync import Sync
 from agent.vault.layout import TASKS
 
 NOT_FOLLOWED = "and the branch here has not followed yet"
-AT_ONCE = 32  # claims in one push
+AT_ONCE = 64  # claims in one push
 REMEMBERED = 4096  # blobs
 WATCH = 1.0  # seconds between two looks at the claims of others, while there are many at the branch
 

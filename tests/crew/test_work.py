@@ -218,11 +218,12 @@ def test_q21_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
         def ended() -> bool:
             """Two that come at once count as one, so the second is repeated."""
             try:
-                return desk.wait(0.5) == 130
+                assert desk.wait(0.5) == 130
+                return True
             except subprocess.TimeoutExpired:
                 desk.send_signal(signal.SIGINT)
                 return False
 
-        wait_for(ended)
+        wait_for(ended, seconds=60)
     wait_for(lambda: not alive(pid) and not alive(grandchild))
     assert house.vault.inbox() == ["a.md"]
