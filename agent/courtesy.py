@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from agent import clock
 
 POLITE = 15.0  # seconds after a collision
-NARROWEST, WIDEST = 0.125, 4.0  # seconds of one turn
+NARROWEST, WIDEST = 0.25, 4.0  # seconds of one turn
 
 
 @dataclass(slots=True)

@@ -2,13 +2,13 @@
 
     python -m tests.bench.claimers refs|commits REMOTE FOLDER NAME COUNT BATCH
 
-It walks `task-0` … in an order of its own (BATCH 0: all in the same order, fifty at a time) until every task is
-claimed, and prints one JSON line: how many it won, how many refs or pushes it sent and lost, and what it holds.
+It begins with its part of `task-0` …, as machines do that know each other (BATCH 0: all in the same order, fifty at a
+time), until every task is claimed, and prints one JSON line: how many it won, how many refs or pushes it sent and lost,
+and what it holds.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import subprocess
@@ -18,6 +18,7 @@ from pathlib import Path
 from agent.claims import RemoteClaims, Wanted, share
 from agent.git.network import Network
 from agent.git.repository import Repository
+from agent.turns import turn
 
 OTHERS = 8  # processes that claim, this one among them
 IN_STEP = 50  # claims in one push of those who all begin at the same end
@@ -30,13 +31,16 @@ def refs(remote: str, folder: Path, name: str, count: int, batch: int) -> dict[s
     network = Network(Repository(folder), folder / "net.git", "origin")
     claims = RemoteClaims(network, folder / "claims.json", name)
     tasks = [f"task-{number}" for number in range(count)]
+    others = {f"claimer-{number}" for number in range(OTHERS)} - {name}
+    turns = {task: turn(task, name, others) for task in tasks}
     if batch:
-        tasks.sort(key=lambda task: hashlib.sha256(f"{name}\n{task}".encode()).digest())
+        tasks.sort(key=turns.__getitem__)
     sent = 0
     print("ready", flush=True)
     sys.stdin.readline()
     while tasks:
-        few = min(batch, share(len(tasks), OTHERS)) if batch else IN_STEP
+        own = sum(turns[task][0] == 0 for task in tasks)
+        few = min(batch, max(own, share(len(tasks), OTHERS))) if batch else IN_STEP
         some, tasks = tasks[:few], tasks[few:]
         claims.take([Wanted(task, "000000000000", 1) for task in some])
         sent += len(some)

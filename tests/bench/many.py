@@ -26,7 +26,7 @@ WORKERS = 8
 CLONES = 4
 WARM = 64  # tasks done before the clock starts, so that every worker process is up
 MEET = 6.0  # seconds in which clones that started together have seen each other
-BATCH = 32  # claims in one push, as the intake asks for them
+BATCH = 64  # claims in one push, as the intake asks for them
 
 
 @dataclass(frozen=True)
