@@ -152,3 +152,14 @@ def test_presence_rides_along_with_a_claim_and_then_needs_no_push_of_its_own(man
     assert not presence.due([IDLE])
     assert presence.riders([IDLE], NOON) == (), "the others know it"
     assert [update.ref for update in presence.riders([{**IDLE, "state": "CLAIMED"}], NOON)] == [f"{WORKERS}one"]
+
+
+def test_before_it_begins_with_the_tasks_of_others_a_machine_looks_who_has_them(many: Many) -> None:
+    here, there = many.clone("a"), many.clone("b")
+    first = RemoteClaims(network(here), here.root.parent / "claims.json", "one")
+    second = RemoteClaims(network(there), there.root.parent / "claims.json", "two")
+    assert first.take([Wanted("t", "000000000000", 1)])
+    second.watch(["t"])
+    assert not second.taken("t"), "nobody was seen to have it, so nobody asks"
+    second.watch(["t"], strange=True)
+    assert second.taken("t") and second.take([Wanted("t", "000000000000", 1)]) == {} and second.losses == 0

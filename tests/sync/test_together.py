@@ -447,3 +447,15 @@ def test_machines_that_know_each_other_begin_each_with_its_own_part_and_claim_it
         first.settle()
     assert set(fleet.outcomes().values()) == {1} and len(fleet.outcomes()) == 12
     fleet.unharmed(b, fetched=[b])
+
+
+def test_just_before_a_push_it_is_seen_that_somebody_else_was_faster(fleet: Fleet, a: Clone, b: Clone) -> None:
+    with a.desk() as first, b.desk() as second:
+        first.settle()
+        second.settle()
+        assert second.desk.exchange and not second.desk.exchange.sync.has_moved()
+        a.drop("t.md", TASK)
+        first.settle()
+        assert second.desk.exchange.sync.has_moved()
+        second.look()
+        assert not second.desk.exchange.sync.has_moved()
