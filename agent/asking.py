@@ -57,7 +57,7 @@ class Asking:
 
     def target(self, wanted: str) -> Target:
         """What a task's `model` means: `local` is the configured one, an alias is looked up, else `provider/name`."""
-        name = self.settings.aliases.get(wanted, wanted)
+        name = self.settings.names.get(wanted, wanted)
         if name in ("local", "auto", "none", ""):
             return Target("ollama", self.settings.model.name)
         provider, slash, model = name.partition("/")
@@ -92,7 +92,9 @@ class Asking:
         """The `ask` of a run's context: bound to its type's prompt, its model and thinking, its deadline."""
         return partial(self._ask, run)
 
-    def _ask(self, run: Run, prompt: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 1024) -> Answer:
+    def _ask(
+        self, run: Run, prompt: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 1024, seed: int = 0
+    ) -> Answer:
         run.check()
         target = self.target(run.decision.model)
         left = max(1.0, run.deadline - time.monotonic())
@@ -105,6 +107,7 @@ class Asking:
             max_tokens=max_tokens,
             context=self.settings.model.context,
             timeout=min(left, self.settings.ollama.answer_seconds),
+            seed=seed,
         )
         try:
             answer = self.backend.ask(request, stop=lambda: run.cancelled.is_set() or time.monotonic() > run.deadline)

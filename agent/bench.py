@@ -58,6 +58,7 @@ class Bench:
             check=run.check,
             memory=memory,
             run_dir=run.folder.path,
+            opinions=self.asking.settings.model.opinions,
             repo=self.repos.of(run.check),
         )
         result = handler.run(context, params)

@@ -112,7 +112,7 @@ class Desk:
         self.branch, self.store = Branch(self.repository), Store(self.repository, state / "objects.git")
         self.folders = RunFolders(state / "runs", gate)
         self.board = Board(state / "board.json")
-        self.router = Router(root, settings.aliases)
+        self.router = Router(root, settings.names)
         self.roster = Roster(names(self.worker, self.workers))
         self.asking = Asking(root, settings, model)
         scribe = Scribe(root, gate, settings, self.worker)

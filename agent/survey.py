@@ -58,7 +58,7 @@ class Survey:
         self.state = state_dir(root, env)
         self.board = Board(self.state / "board.json").read()
         self.archive = Archive(root)
-        self.router = Router(root, self.settings.aliases)
+        self.router = Router(root, self.settings.names)
 
     @property
     def working(self) -> bool:

@@ -267,20 +267,20 @@ def test_aliases_of_both_files_count_and_the_machines_meaning_wins(machine: Mach
     found = machine.load(
         '[aliases]\ncheap = "ollama/a"\ncoder = "ollama/b"', '[aliases]\ncheap = "openrouter/meta/llama:free"'
     )
-    assert found.aliases == {"cheap": "openrouter/meta/llama:free", "coder": "ollama/b"}
+    assert found.names == {"cheap": "openrouter/meta/llama:free", "coder": "ollama/b"}
 
 
 @pytest.mark.parametrize("target", ["qwen3", "http://host/x", "ollama/", "/x", "ollama/http://x", "ollama/a b"])
 def test_an_alias_is_provider_and_model_and_never_an_address(machine: Machine, target: str) -> None:
     found = machine.load(f'[aliases]\nx = "{target}"\ny = "ollama/a"')
-    assert found.aliases == {"y": "ollama/a"}
+    assert found.names == {"y": "ollama/a"}
     assert found.findings[0].where == "gofer.toml, line 2"
 
 
 @pytest.mark.parametrize("word", ["auto", "none", "local", "lead"])
 def test_an_alias_cannot_hide_a_word_of_the_model_key(machine: Machine, word: str) -> None:
     found = machine.load(f'[aliases]\n{word} = "ollama/a"')
-    assert found.aliases == {}
+    assert found.names == {}
     assert len(found.findings) == 1
 
 

@@ -89,7 +89,7 @@ def _prepare(vault: Path, remote: Path, now: datetime) -> None:
 def _explained(data: dict[str, Any], vault: Path) -> dict[str, Any]:
     """The results with title and who, which the table shows besides."""
     archive = Archive(vault)
-    router = Router(vault, load_settings(vault, os.environ).aliases)
+    router = Router(vault, load_settings(vault, os.environ).names)
     tasks = []
     for task in data["tasks"]:
         found = archive.find(task["id"])

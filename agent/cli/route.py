@@ -36,7 +36,7 @@ def route(file: str, vault: Path | None, as_json: bool) -> None:
     if task.problem:
         problem = task.problem
         raise BadHeader(problem.what, line=problem.line or 1, where=file, why=problem.why, fix=problem.fix)
-    router = Router(root, load_settings(root, os.environ).aliases)
+    router = Router(root, load_settings(root, os.environ).names)
     decision = router.route(task)
     if router.problem:
         click.echo(f"gofer: the matrix has a mistake, the last good one was used: {router.problem}", err=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.config.environment import local_config_path, ollama_host, secret_values, state_dir, worker_name
 from agent.config.reading import SettingsFile, judged, read_settings
-from agent.config.values import Finding, LocalConfig, LocalSync, Section, Settings, Sync, VaultSettings, limit_of
+from agent.config.values import Finding, LocalConfig, LocalLead, LocalSync, Section, Settings, VaultSettings, limit_of
 
 __all__ = ["Finding", "LocalConfig", "Settings", "VaultSettings", "load_settings", "state_dir", "worker_name"]
 
@@ -22,7 +22,11 @@ VAULT_FILE = "gofer.toml"
 _RESERVED = frozenset({"auto", "none", "local", "lead"})  # words of a task's `model` key
 _ONLY_LOCAL = (
     *((table,) for table in LocalConfig.model_fields if table not in VaultSettings.model_fields),
-    *(("sync", key) for key in LocalSync.model_fields if key not in Sync.model_fields),
+    *(
+        (table, key)
+        for table, mine in (("sync", LocalSync), ("lead", LocalLead))
+        for key in mine.model_fields.keys() - mine.__base__.model_fields.keys()  # type: ignore[union-attr]
+    ),
 )
 
 

@@ -83,11 +83,21 @@ def judged(model: type[_T], file: SettingsFile, findings: list[Finding]) -> _T:
         except ValidationError as refused:
             unfit: list[tuple[str, ...]] = []
             for error in refused.errors(include_url=False, include_context=False, include_input=False):
-                path = tuple(str(part) for part in error["loc"] if isinstance(part, str) and part != "[key]")
+                parts = tuple(str(part) for part in error["loc"] if isinstance(part, str) and part != "[key]")
+                path = _within(file.data, parts) if error["type"] != "missing" else parts
                 if len(unfit) < _MOST_FINDINGS:
                     findings.append(_finding(model, error["type"], error["msg"], ".".join(path), file.at(*path)))
                 unfit.append(path[:-1] if error["type"] == "missing" else path)
             file = file.without(*unfit)
+
+
+def _within(data: Any, path: tuple[str, ...]) -> tuple[str, ...]:
+    """The part of a path that the file itself has: a short form stands for a table that is not there."""
+    for length, part in enumerate(path):
+        if not isinstance(data, Mapping) or part not in data:
+            return path[:length]
+        data = data[part]
+    return path
 
 
 def dotted_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

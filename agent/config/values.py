@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from agent.errors import BadConfig
 
@@ -48,9 +49,16 @@ def _alias(target: str) -> str:
     return target
 
 
+def _table(value: Any) -> Any:
+    """`cheap = "ollama/qwen3:4b"` is short for a table with nothing but that model."""
+    return {"model": value} if isinstance(value, str) else value
+
+
 Hours = Annotated[str, AfterValidator(_hours)]
 Name = Annotated[str, AfterValidator(_name)]
 AliasTarget = Annotated[str, AfterValidator(_alias)]
+Thinking = Literal["off", "low", "medium", "high"]
+Dollars = Annotated[float, Field(ge=0, le=1_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -81,6 +89,12 @@ class Lead(Section):
     name: str = Field("Lead", min_length=1, max_length=60, pattern=r"^[^\r\n\[\]<>`|]+$")
 
 
+class LocalLead(Lead):
+    """`via`: `handoff` (a file), `command:<name>` of an executor, or `provider/model` of one that is set up here."""
+
+    via: str = Field("handoff", pattern=r"^(handoff|command:[a-z0-9][a-z0-9._-]*|[a-z0-9][a-z0-9._-]*/[^\s]+)$")
+
+
 class Watch(Section):
     settle_seconds: float = Field(5.0, ge=0, le=3600)
     settle_open_seconds: float = Field(0.5, ge=0, le=3600)
@@ -102,6 +116,14 @@ class Handoffs(Section):
 class LocalModel(Section):
     name: str = Field("qwen3:8b", min_length=1, max_length=200, pattern=r"^[^\s]+$")
     context: Annotated[int, Limit()] = Field(8192, ge=1024, le=1_048_576)
+    opinions: int = Field(1, ge=1, le=5)
+
+
+class Alias(Section):
+    """What a name for a model stands for: `provider/model`, and how hard it thinks when the task does not say."""
+
+    model: AliasTarget
+    thinking: Thinking | None = None
 
 
 class Sync(Section):
@@ -131,13 +153,38 @@ class Ollama(Section):
     allow_cloud: bool = False
 
 
+class Backends(Section):
+    """Who answers for `local`: the first in this order that can. `ollama`, `embedded`, or the name of a provider."""
+
+    order: tuple[Name, ...] = ("ollama", "embedded")
+
+
+class Embedded(Section):
+    """llama.cpp in this process. `path`: a GGUF file; empty: the one in the folder that `gofer model` fills."""
+
+    path: str = Field("", max_length=1024, pattern=r"^((/|~/)[^\x00-\x1f\x7f]+)?$")
+    threads: int = Field(0, ge=0, le=256)
+    load_seconds: Seconds = 300.0
+    answer_seconds: Seconds = 300.0
+
+
 class Sandbox(Section):
     level: Literal["restricted", "full"] = "restricted"
 
 
 class Money(Section):
-    per_task_usd: float = Field(0.0, ge=0)
-    per_day_usd: float = Field(0.0, ge=0)
+    per_task_usd: Dollars = 0.0
+    per_day_usd: Dollars = 0.0
+    per_month_usd: Dollars = 0.0
+    baseline: str = Field("claude-opus-4-6", max_length=200, pattern=r"^[^\s]*$")
+
+
+class Price(Section):
+    """What a model costs, in US dollars per million tokens, as of a day."""
+
+    input: Dollars
+    output: Dollars
+    dated: date
 
 
 class Network(Section):
@@ -149,16 +196,42 @@ class Secrets(Section):
 
 
 class Provider(Section):
+    """An OpenAI-compatible server. `local`: what it answers costs nothing and leaves nobody's hands; None: when its
+    address is this machine's. `model`: who answers for `local` there. `thinking`: how its models are told to think."""
+
     url: str = Field(pattern=r"^https?://[^\s]+$")
     key: SecretStr | None = None
     key_env: str = ""
+    local: bool | None = None
+    model: str = Field("", max_length=200, pattern=r"^[^\s]*$")
+    thinking: Literal["auto", "effort", "template", "none"] = "auto"
+    connect_seconds: Seconds = 5.0
+    answer_seconds: Seconds = 120.0
 
 
 class Command(Section):
-    """A check or an executor: an argument list, pinned to the sha256 of its first file."""
+    """A check: an argument list, pinned to the sha256 of its first file."""
 
     argv: tuple[str, ...] = Field(min_length=1)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Executor(Command):
+    """A command that does tasks, or is the lead: the text on its standard input, its answer on standard output.
+
+    `result`, `cost_usd`, `input_tokens`, `output_tokens` and `model` are JMESPath expressions for an output of `json`
+    or `jsonl`. `max_usd` is what one run may cost at most; None: nobody knows.
+    """
+
+    timeout_seconds: Seconds = 900.0
+    max_usd: Dollars | None = None
+    env: tuple[str, ...] = ()
+    output: Literal["text", "json", "jsonl"] = "text"
+    result: str = Field("result", max_length=500)
+    cost_usd: str = Field("total_cost_usd", max_length=500)
+    input_tokens: str = Field("usage.input_tokens", max_length=500)
+    output_tokens: str = Field("usage.output_tokens", max_length=500)
+    model: str = Field("model", max_length=500)
 
 
 RepoVerb = Literal["fetch", "fast-forward", "branch", "add", "commit", "push", "status", "log"]
@@ -182,23 +255,27 @@ class VaultSettings(Section):
     handoff: Handoffs = Handoffs()
     model: LocalModel = LocalModel()
     sync: Sync = Sync()
-    aliases: Mapping[Name, AliasTarget] = {}
+    aliases: Mapping[Name, Annotated[Alias, BeforeValidator(_table)]] = {}
     time_limits: Mapping[Name, Seconds] = {}
 
 
 class LocalConfig(VaultSettings):
     """`config.toml`: the same keys, where they win, and everything that carries authority."""
 
+    lead: LocalLead = LocalLead()
     sync: LocalSync = LocalSync()
     worker: Worker = Worker()
     ollama: Ollama = Ollama()
+    backends: Backends = Backends()
+    embedded: Embedded = Embedded()
     sandbox: Sandbox = Sandbox()
     money: Money = Money()
     network: Network = Network()
     secrets: Secrets = Secrets()
+    prices: Mapping[AliasTarget, Price] = {}
     providers: Mapping[Name, Provider] = {}
     checks: Mapping[Name, Command] = {}
-    executors: Mapping[Name, Command] = {}
+    executors: Mapping[Name, Executor] = {}
     repos: Mapping[Name, ListedRepo] = {}
 
 
@@ -216,6 +293,11 @@ class Settings(LocalConfig):
             if finding.fatal:
                 raise BadConfig(finding.what, where=finding.where, fix=finding.fix)
         return self
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """`provider/model` by alias."""
+        return {name: alias.model for name, alias in self.aliases.items()}
 
     def time_limit(self, type_: str, default: float) -> float:
         """Seconds of wall clock for a run of this type: this machine's, or the vault's where that is shorter."""

@@ -97,12 +97,13 @@ class Context:
     files: Files
     ask: Callable[
         ..., Answer
-    ]  # ask(prompt: str, *, schema=None, max_tokens=…) → Answer; prompts/<type>.md is the system part
+    ]  # ask(prompt: str, *, schema=None, max_tokens=…, seed=0) → Answer; prompts/<type>.md is the system part
     facts: Callable[[], Mapping[str, Any]]  # what the worker knew of itself at the start, if the type `uses_facts`
     note: Callable[[str], None]  # one line into the run's log
     check: Callable[[], None]  # raises TimeUp when the run was cancelled or its time is up; call it in loops
     memory: Path  # a private folder of this type in the state folder, kept between runs (never in the vault)
     run_dir: Path  # this run's own folder
+    opinions: int = 1  # how many samples of an answer must agree
     repo: Callable[[str, str], Repo] = no_repo  # repo(name, verb): a listed repository, when the verb is allowed there
 
 

@@ -11,6 +11,9 @@ from agent.vault.values import Usage
 Stop = Callable[[], bool]  # true once a run must end; asked often and from another thread
 
 
+SAMPLING = 0.7  # the temperature of second opinions
+
+
 def never() -> bool:
     """The `stop` of a call that nobody interrupts."""
     return False
@@ -28,6 +31,7 @@ class Request:
     max_tokens: int = 1024
     context: int = 8192  # tokens; one fixed size per model and process
     timeout: float = 120.0  # seconds for the answer, once the model is loaded
+    seed: int = 0  # 0: temperature 0; else a sample of its own, at the temperature of models.base.SAMPLING
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.errors import CredentialsRefused, Doubt, GoferError, ModelAway, Refused
-from agent.models.base import Answer, Health, Request, Stop, never
+from agent.models.base import SAMPLING, Answer, Health, Request, Stop, never
 from agent.models.gate import Reply, gated, must_fit, output_limit
 from agent.models.line import Late, Line, ServerSaid, checked_host
 
@@ -146,7 +146,12 @@ class Ollama:
             "truncate": False,
             "shift": False,
             "keep_alive": self._keep_alive,
-            "options": {"temperature": 0, "num_ctx": request.context, "num_predict": output_limit(request)},
+            "options": {
+                "temperature": SAMPLING if request.seed else 0,
+                "seed": request.seed,
+                "num_ctx": request.context,
+                "num_predict": output_limit(request),
+            },
         }
         if request.schema is not None:
             body["format"] = dict(request.schema)
