@@ -52,7 +52,8 @@ def main() -> None:
         return
     settings = hello.settings
     bench = Bench(
-        hello.state, OverlayFiles(VaultFiles(hello.root)), Asking(hello.root, settings), settings.tasks.max_attempts,
+        hello.state, OverlayFiles(VaultFiles(hello.root)), Asking(hello.root, settings, state=hello.state),
+        settings.tasks.max_attempts,
         ListedRepos(settings.repos, hello.root, hello.common_dir),
     )  # fmt: skip
     gate = OutputGate(secrets=settings.secret_values)
