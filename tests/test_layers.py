@@ -35,6 +35,7 @@ LAYERS = (
     ("route",),
     ("handlers",),
     ("models",),
+    ("money",),
     ("vault",),
     ("git",),
     ("files",),
