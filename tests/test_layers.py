@@ -35,6 +35,7 @@ LAYERS = (
     ("route",),
     ("handlers",),
     ("models",),
+    ("stats",),
     ("vault",),
     ("git",),
     ("files",),
