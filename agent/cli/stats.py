@@ -19,7 +19,7 @@ from agent.config import state_dir
 from agent.errors import Usage
 
 BY = ("day", "tier", "type", "model")
-HEADINGS = ("Runs", "Done", "To lead", "Failed", "Tokens in/out", "Cost", "Baseline", "Saved")
+HEADINGS = ("Runs", "Done", "Lead", "Fail", "Tokens in/out", "Cost", "Baseline", "Saved")
 UNKNOWN = "unknown"
 NOTHING = 'No runs in this span. Drop a task with: gofer add "What is 2 + 2?", or look further back: --days 365'
 TITLES = {
@@ -85,7 +85,7 @@ def _say_unknown(total: Mapping[str, Any]) -> None:
         "what was saved": total["runs"] - total["saved_runs"],
     }
     if said := [f"{what} in {runs:,}" for what, runs in unknown.items() if runs]:
-        click.echo(f"Of {total['runs']:,} runs nobody knows: {', '.join(said)}.")
+        click.echo(f"* Of {total['runs']:,} runs nobody knows: {', '.join(said)}.")
 
 
 def _compared(data: Mapping[str, Any]) -> str:
@@ -96,7 +96,7 @@ def _compared(data: Mapping[str, Any]) -> str:
 
 
 def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """One row of numbers for people, under HEADINGS."""
+    """One row of numbers for people, under HEADINGS: how many ended done, went to the lead, failed; what they took."""
     return (
         f"{row['runs']:,}",
         percent(row["success"]),
@@ -117,7 +117,8 @@ def dollars(amount: float | None) -> str:
 
 
 def _partly(known: float | None, unknown_runs: int) -> str:
-    return dollars(known) if known is None or not unknown_runs else f"{dollars(known)} + {UNKNOWN}"
+    """What is known, with a star when it is not known of every run."""
+    return dollars(known) if known is None or not unknown_runs else f"{dollars(known)} *"
 
 
 def percent(share: float | None) -> str:
@@ -132,7 +133,7 @@ def _metrics(metrics: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
         "missed_critical_alerts": (str, "{}"),
         "saved_usd": (dollars, "> {}"),
     }
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, metric in metrics.items():
         form, target = shown[name]
         value = "not measured" if metric["value"] is None else form(metric["value"])
