@@ -36,6 +36,7 @@ LAYERS = (
     ("handlers",),
     ("models",),
     ("money",),
+    ("stats",),
     ("vault",),
     ("git",),
     ("files",),
