@@ -7,17 +7,15 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.config import Settings
 from agent.errors import Doubt, Refused
 from agent.models.backends import OLLAMA, Backends, Target
 from agent.models.base import Answer, Health, Model, Request, Stop, never
+from agent.paying import Till, till
 from agent.runner import Run
 from agent.vault.prompts import system_prompt
-
-if TYPE_CHECKING:
-    from agent.money.till import Till
 
 UNASKED = Health(True, OLLAMA, "not asked yet")
 STANDARD_ALIASES = ("cheap", "primary", "coder", "research")  # names that people and other tools use; defined by them
@@ -171,8 +169,6 @@ class Asking:
 
     def _paying(self) -> Till:
         if self._till is None:
-            from agent.money.till import till  # noqa: PLC0415
-
             self._till = till(self.settings, self._state)
         return self._till
 

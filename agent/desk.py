@@ -119,7 +119,7 @@ class Desk:
         attempts = settings.tasks.max_attempts
         repos = ListedRepos(settings.repos, root, self.repository.common_dir)
         self.workbench = Workbench(
-            Bench(state, overlay, self.asking, attempts, repos), self.folders, settings.time_limit, self.facts,
+            Bench.of(state, overlay, self.asking, repos, env), self.folders, settings.time_limit, self.facts,
             *lanes(workers, root, self.repository.common_dir, state, settings, env, ring),
         )  # fmt: skip
         self.publisher = Publisher(

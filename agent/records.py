@@ -124,8 +124,9 @@ class Scribe:
         if result.status is Status.HANDED_OFF and outcome.task.private:
             why = "it is private, so it was not handed to the lead and its text stays here"
             result = replace(result, status=Status.NEEDS_REVIEW, findings=(*result.findings, why), handoff=None)
-        if result.status is Status.DONE and outcome.task.verify:
-            why = f"the check '{outcome.task.verify}' could not be run: checks are not built yet"
+        check = outcome.task.verify
+        if result.status is Status.DONE and check and result.verified != f"check:{check}":
+            why = f"the check '{check}' did not run"
             result = replace(result, status=Status.NEEDS_REVIEW, findings=(*result.findings, why))
         return replace(outcome, role=role, result=result)
 

@@ -26,8 +26,10 @@ LAYERS = (
     ("drafting", "quarantine", "sights", "landing"),
     ("persons", "notes"),
     ("records",),
+    ("leading", "checks"),
+    ("pleading", "executors"),
     ("publish", "asking", "repos", "admission", "identity", "tray", "newvault", "stopping", "crew"),
-    ("runner", "facts", "remotes"),
+    ("runner", "facts", "remotes", "process", "paying", "swapping"),
     ("ground",),
     ("sync", "presence"),
     ("lookout", "remembered"),
@@ -47,7 +49,7 @@ LAYERS = (
     ("errors",),
 )
 # Inside a function, because what they pull in is slow to import and most commands never need it.
-LAZY = {("asking", "models.ollama")}
+LAZY = {("models.backends", f"models.{name}") for name in ("ollama", "openai", "embedded", "shelf")}
 
 
 def modules() -> dict[str, ast.Module]:

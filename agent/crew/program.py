@@ -51,10 +51,9 @@ def main() -> None:
     except EOFError:
         return
     settings = hello.settings
-    bench = Bench(
+    bench = Bench.of(
         hello.state, OverlayFiles(VaultFiles(hello.root)), Asking(hello.root, settings, state=hello.state),
-        settings.tasks.max_attempts,
-        ListedRepos(settings.repos, hello.root, hello.common_dir),
+        ListedRepos(settings.repos, hello.root, hello.common_dir), dict(os.environ),
     )  # fmt: skip
     gate = OutputGate(secrets=settings.secret_values)
     jobs, flags = Jobs(), Flags()

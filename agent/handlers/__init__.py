@@ -38,7 +38,10 @@ HANDLERS: Mapping[str, Handler] = {
 }
 
 
-def is_quick(decision: Decision) -> bool:
-    """Whether a task runs at once: code that waits for no model and no other machine, and hand-offs."""
+def is_quick(decision: Decision, *, lead_acts: bool = False) -> bool:
+    """Whether a task runs at once: code that waits for no model and no other machine, and hand-offs, unless the lead
+    is asked before."""
+    if decision.who is Who.LEAD:
+        return not lead_acts
     handler = HANDLERS.get(decision.type)
     return decision.who is not Who.LOCAL and not (decision.who is Who.CODE and handler and handler.outside)

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from agent.errors import BadConfig, ModelAway, TimeUp
+from agent.errors import BadConfig, ModelAway, TimeUp, Unasked
 from agent.models.base import Stop
 
 if TYPE_CHECKING:  # 0.2 s to import, and most commands never talk to a model
@@ -198,7 +198,8 @@ class Line:
         why = self.without_key(str(error)) or type(error).__name__
         if "connect" in type(error).__name__.lower() or isinstance(error, ConnectionError):
             what = f"{self._server} does not answer"
-            return ModelAway(what, where=self.url, why=why.partition(". ")[0], fix=self._fix)
+            kind = Unasked if type(error).__name__.startswith("Connect") else ModelAway
+            return kind(what, where=self.url, why=why.partition(". ")[0], fix=self._fix)
         return ModelAway(f"the connection to {self._server} broke", where=self.url, why=why)
 
 

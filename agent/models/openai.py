@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agent.errors import BadConfig, Doubt, GoferError, ModelAway
+from agent.errors import BadConfig, Doubt, GoferError, Unasked
 from agent.models.base import Answer, Health, Request, Stop, never
 from agent.models.events import Heard
 from agent.models.gate import Reply, gated, must_fit
@@ -119,7 +119,7 @@ class OpenAICompatible:
                     raise ValueError("/models names no models")
         except Late:
             why = f"/models took over {seconds:g} s"
-            raise ModelAway(f"the server '{self.provider}' does not answer", where=self.url, why=why) from None
+            raise Unasked(f"the server '{self.provider}' does not answer", where=self.url, why=why) from None
         except ServerSaid as said:
             if said.status in _NO_LIST:
                 return []
@@ -127,7 +127,7 @@ class OpenAICompatible:
         return [_entry(one) for one in entries if isinstance(one, dict) and one.get("id")]
 
     def _pick(self, listed: Sequence[_Listed], model: str) -> int:
-        """The window of the model of that name, 0 when nobody says; ModelAway when it is not on the list."""
+        """The window of the model of that name, 0 when nobody says; Unasked when it is not on the list."""
         if not listed:
             return 0
         for one in listed:
@@ -136,7 +136,7 @@ class OpenAICompatible:
         there = ", ".join(one.names[0][:80] for one in listed[:_NAMED])
         more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
         fix = f"load '{model}' on the server '{self.provider}', or choose what it has: {there}{more}"
-        raise ModelAway(f"the model '{model}' is not there", where=self.url, fix=fix)
+        raise Unasked(f"the model '{model}' is not there", where=self.url, fix=fix)
 
     def _chat(self, line: Line, request: Request, offer: Offer, stop: Stop) -> Reply:
         heard = Heard()
@@ -163,7 +163,7 @@ class OpenAICompatible:
         fix = f"load '{model}' on the server, or correct {self._setting}: it mostly ends in /v1"
         if 300 <= said.status < 400:
             why = f"HTTP {said.status}: it sends questions elsewhere, and they are not sent after it"
-            return ModelAway(f"the server '{self.provider}' is not there", where=self.url, why=why, fix=fix)
+            return Unasked(f"the server '{self.provider}' is not there", where=self.url, why=why, fix=fix)
         return refusal(said, self.url, model=model, fix=fix)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from agent.errors import CredentialsRefused, Doubt, GoferError, ModelAway
+from agent.errors import CredentialsRefused, Doubt, GoferError, ModelAway, Unasked
 from agent.models.base import Request
 from agent.models.line import ServerSaid
 
@@ -23,12 +23,12 @@ def refusal(said: ServerSaid, where: str, *, model: str = "", fix: str = "") -> 
     if said.status in (401, 403):
         return CredentialsRefused("the model server refused us", where=where, why=words)
     if said.status == 404 and model:
-        return ModelAway(f"the model '{model}' is not there", where=where, why=words, fix=fix)
+        return Unasked(f"the model '{model}' is not there", where=where, why=words, fix=fix)
     if said.status == 413 or _TOO_LONG.search(said.words):
         return Doubt("the question does not fit the model", reason="too-long", tried=f"{model}: {words}", why=words)
     if said.status in (400, 422) and model:
         return Doubt("the model server refused the question", reason="failed", tried=f"{model}: {words}", why=words)
-    return ModelAway("the model server is busy or failing", where=where, why=f"HTTP {said.status}: {words}")
+    return Unasked("the model server is busy or failing", where=where, why=f"HTTP {said.status}: {words}")
 
 
 def late(request: Request, where: str, *, started: bool) -> GoferError:
