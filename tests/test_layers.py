@@ -15,7 +15,8 @@ MAX_ROAD = 45  # lines
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("worker", "checkup"),
+    ("smoke", "capability"),
+    ("worker", "checkup", "throwaway", "smoke_checks"),
     ("road", "crew.program"),
     ("desk", "survey", "neighbours"),
     ("outlet", "border"),
