@@ -241,7 +241,7 @@ def test_close_unloads_and_a_later_question_loads_again(tiny_qwen3: Path) -> Non
     backend = Embedded(tiny_qwen3, threads=1)
     backend.preload()
     assert backend._loaded
-    folder = Path(backend._loaded.engine._folder)
+    folder = Path(backend._loaded.engine._socket).parent
     assert folder.stat().st_mode & 0o777 == 0o700
     backend.close()
     assert backend._loaded is None and not folder.exists()
