@@ -31,6 +31,7 @@ VERBS = {
     "doctor": ("doctor", "Check everything; one line and one remedy for each finding."),
     "retry": ("again", "Put a finished task back into the inbox."),
     "handoff": ("handoff", "What was handed to the lead: list, show, claim, answer."),
+    "model": ("model", "Models for llama.cpp inside Gofer: list, download."),
     "sync": ("sync", "One exchange with the remote: take what is new, publish what you dropped."),
     "stop": ("stop", "Stop the worker here, or with --all on every machine."),
     "resume": ("stop", "Go on after gofer stop."),

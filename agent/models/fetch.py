@@ -29,7 +29,6 @@ if TYPE_CHECKING:  # 0.2 s to import
 Progress = Callable[[int, int], None]  # bytes that are there, bytes in all
 
 _SPARE = 64 << 20  # bytes that stay free on the disk
-_PIECE = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
@@ -135,7 +134,7 @@ def _copy(response: httpx.Response, file: BinaryIO, done: int, total: int, progr
     progress(done, total)
     if response.status_code == 416:
         return
-    for piece in response.iter_raw(_PIECE):
+    for piece in response.iter_raw():
         if done + len(piece) > total:
             raise ModelAway("the server sends more than it said", why=f"it said {total} bytes")
         file.write(piece)

@@ -91,10 +91,15 @@ def find_model(configured: str, env: Mapping[str, str]) -> Path | None:
 
 def known(name: str) -> Known:
     """The model of that name. Raises Usage, which lists the known ones."""
-    if (found := KNOWN.get(name.lower().replace(":", "-"))) is None:
+    if (found := KNOWN.get(short(name))) is None:
         fix = f"one of {', '.join(KNOWN)}; or give the file's address: gofer model download {_safe(name)} --url URL"
         raise Usage(f"there is no model '{name}' to download by name", fix=fix)
     return found
+
+
+def short(name: str) -> str:
+    """The name as the table spells it; `qwen3:8b`, as Ollama calls it, is `qwen3-8b`."""
+    return name.lower().replace(":", "-")
 
 
 def address(model: Known, env: Mapping[str, str]) -> str:
