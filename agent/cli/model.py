@@ -13,7 +13,9 @@ from typing import Any
 import click
 
 from agent.cli.screen import json_option, print_json, table
+from agent.config import load_settings
 from agent.models import shelf
+from agent.models.fetch import fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,6 @@ def list_(as_json: bool) -> None:
 @json_option
 def download(name: str, sha256: str, url: str, as_json: bool) -> None:
     """Bring the model NAME; what broke off goes on where it was. `gofer model list` tells the names."""
-    from agent.models.fetch import fetch  # noqa: PLC0415
-
     if url and shelf.short(name) not in shelf.KNOWN:
         file = shelf.file_name(name)
     else:
@@ -87,8 +87,6 @@ def _rows() -> list[Row]:
 
 
 def _in_use() -> Path | None:
-    from agent.config import load_settings  # noqa: PLC0415
-
     settings = load_settings(Path.cwd(), os.environ)  # the key is the machine's own, whatever vault this is
     return shelf.find_model(settings.embedded.path, os.environ)
 

@@ -26,7 +26,7 @@ from agent.errors import ModelAway, TimeUp
 from agent.models.base import Stop
 
 _TICK = 0.05  # seconds between two looks at the clock and at `stop`
-_BATCH = 256  # tokens of a prompt between two looks of the engine at its connections
+_BATCH = 128  # tokens of a prompt between two looks of the engine at its connections
 _LARGEST_STREAM = 8 << 20  # bytes of an answer's events
 _LONGEST_PLACE = 80  # characters; the address of a socket holds 104 on macOS and 108 on Linux
 _QUIET = -1  # below the level of errors: a library must not write into the output of the command

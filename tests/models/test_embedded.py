@@ -175,8 +175,8 @@ def test_a_run_that_is_stopped_from_the_start_does_not_load(tiny_qwen3: Path) ->
 
 def test_l03_an_answer_that_takes_too_long_is_doubted_once_it_has_begun(embedded: Embedded) -> None:
     embedded.preload()
-    with pytest.raises(Doubt, match=r"longer than 0\.3 s") as caught:
-        embedded.ask(replace(ENDLESS, timeout=0.3))
+    with pytest.raises(Doubt, match=r"longer than 1\.5 s") as caught:
+        embedded.ask(replace(ENDLESS, timeout=1.5))
     assert caught.value.reason == "failed"
 
 
