@@ -373,3 +373,18 @@ except ModelAway as error:
     assert (ok, fix) == ("False", "pip install 'gofer[embedded]'")
     assert "xllamacpp" in detail
     assert done.stdout.splitlines()[1] == fix
+
+
+def test_an_engine_that_is_closed_as_soon_as_it_is_loaded_ends(tiny_qwen3: Path) -> None:
+    # llama.cpp's loop misses the word to end when that comes before it runs; whoever waits for it holds Python's lock.
+    code = """
+from agent.models.embedded import Embedded
+for _ in range(20):
+    backend = Embedded(Path(sys.argv[1]), threads=1)
+    backend.preload()
+    backend.close()
+Embedded(Path(sys.argv[1]), threads=1).preload()
+print("ended")
+"""
+    done = run(code, tiny_qwen3)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "ended", "")
