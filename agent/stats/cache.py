@@ -72,6 +72,15 @@ class Cache:
         rows = self.db.execute("SELECT name, line, why FROM broken JOIN files ON id = file ORDER BY name, line")
         return rows.fetchall()
 
+    def choose(self, first: str, last: str) -> None:
+        """Make `span`, a table like `runs_by_key` without the days, of the days from `first` to `last`: a few dozen
+        rows, where the days of a year are many thousand."""
+        words = ", ".join(Key._fields[1:])
+        summed = ", ".join(f"SUM({name}) AS {name}" for name in Sums._fields)
+        self.db.execute("DROP TABLE IF EXISTS temp.span")
+        query = f"SELECT {words}, {summed} FROM runs_by_key WHERE day BETWEEN ? AND ? GROUP BY {words}"
+        self.db.execute(f"CREATE TEMP TABLE span AS {query}", (first, last))
+
     def put(self, read: Mapping[str, FileSums], gone: Iterable[str] = ()) -> None:
         """Replace the sums of files, and drop those of files that are gone. All of it or nothing."""
         with self._writing():
