@@ -96,6 +96,16 @@ class Cache:
         rows = self.db.execute("SELECT name, line, why FROM broken JOIN files ON id = file ORDER BY name, line")
         return rows.fetchall()
 
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """All that is asked inside sees the same sums, whatever another gofer writes meanwhile."""
+        self.db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with suppress(sqlite3.Error):
+                self.db.execute("ROLLBACK")
+
     def choose(self, first: str, last: str) -> None:
         """Make `span`, a table like `runs_by_key` without the days, of the days from `first` to `last`: a few dozen
         rows, where the days of a year are many thousand."""

@@ -28,7 +28,8 @@ def with_ledger(root: Path, state: Path, work: Callable[[Cache], T], progress: P
 
     def fresh(cache: Cache) -> T:
         refresh(cache, root / LEDGER, progress)
-        return work(cache)
+        with cache.at_rest():
+            return work(cache)
 
     return with_cache(state, fresh)
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from agent.stats.cache import Cache
+from agent.stats.cache import Cache, with_cache
 from agent.stats.metrics import metrics
 from agent.stats.projection import projection
 from agent.stats.reading import Progress, with_ledger
@@ -60,10 +60,14 @@ def details(root: Path, state: Path, days: int, now: datetime, progress: Progres
     return [dict(zip(BY, key, strict=True)) | row for key, row in found.items()]
 
 
-def measured(root: Path, state: Path) -> Mapping[str, tuple[float, float]]:
+def measured(root: Path, state: Path, *, look: bool = True) -> Mapping[str, tuple[float, float]]:
     """By task type, what the lead or a paid model took on average: input and output tokens, over every run of it in
-    the ledger whose counts were stated. A type that is not there was never measured."""
-    return with_ledger(root, state, _measured)
+    the ledger that ended done and whose counts were stated. A type that is not there was never measured.
+
+    Without `look` the ledger is not looked at, and the answer is that of the last call here that did: for a worker,
+    which must not wait while a large ledger is read for the first time. Raises Busy as `collect` does.
+    """
+    return with_ledger(root, state, _measured) if look else with_cache(state, _measured)
 
 
 def _measured(cache: Cache) -> dict[str, tuple[float, float]]:

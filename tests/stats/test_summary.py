@@ -224,7 +224,11 @@ def test_what_a_type_takes_is_measured_on_stated_counts_of_paid_models_alone(tmp
         + line(**{**LEAD, "type": "logs"}, input_tokens=0, output_tokens=0)
         + line(input_tokens=7),
     )
+    assert measured(tmp_path, tmp_path / "state", look=False) == {}
     assert measured(tmp_path, tmp_path / "state") == {"ask": (200.0, 20.0)}
+    segment(tmp_path, line(**LEAD, input_tokens=500, output_tokens=80), "w2-2026-11-20-01.jsonl")
+    assert measured(tmp_path, tmp_path / "state", look=False) == {"ask": (200.0, 20.0)}
+    assert measured(tmp_path, tmp_path / "state") == {"ask": (300.0, 40.0)}
 
 
 # -- strange lines ----------------------------------------------------------------------------------------------------
