@@ -145,6 +145,7 @@ def test_runs_before_the_span_are_not_drawn(tmp_path: Path) -> None:
         ("private: true\n", ""),
         ("private: perhaps\n", ""),
         ("private: [\n", ""),
+        ("model: local\n", ""),
         ("", "memory/qwen-worker/../../gofer"),
         ("", "inbox/secret"),
         ("", "memory/qwen-worker/task-reports/2026-11/gone"),
@@ -154,8 +155,9 @@ def test_what_is_private_or_cannot_be_read_beyond_doubt_is_never_drawn(
     tmp_path: Path, header: str, report: str
 ) -> None:
     finished(tmp_path, "a", header, report)
-    segment(tmp_path, line(task="a"))
-    assert drawn(tmp_path) == []
+    finished(tmp_path, "b", "model: ollama/qwen3:8b\nprivate: false\n")
+    segment(tmp_path, line(task="a") + line(task="b"))
+    assert drawn(tmp_path) == ["b"]
 
 
 def test_the_file_stays_within_its_limit_whatever_the_samples_hold(tmp_path: Path) -> None:
