@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.asking import Asking
+from agent.checks import Checks
 from agent.errors import Doubt, Refused, TaskOver
+from agent.executors import Executors
 from agent.files.overlay import OverlayFiles
 from agent.handlers import HANDLERS
 from agent.handlers.base import Context
+from agent.leading import Lead
+from agent.paying import Purse
 from agent.repos import ListedRepos
 from agent.runner import Run
 from agent.vault.params import read_params
@@ -26,6 +31,18 @@ class Bench:
     asking: Asking
     max_attempts: int
     repos: ListedRepos
+    lead: Lead
+    checks: Checks
+
+    @classmethod
+    def of(
+        cls, state: Path, overlay: OverlayFiles, asking: Asking, repos: ListedRepos, env: Mapping[str, str]
+    ) -> Bench:
+        """The bench of this machine's settings. `env`: the worker's own environment, of which commands get a part."""
+        settings = asking.settings
+        purse = Purse(settings, state)
+        lead = Lead(settings, Executors(settings.executors, env), overlay, purse, asking.ask_named)
+        return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, Checks(settings.checks, env))
 
     def perform(self, run: Run) -> Result:
         """What a task is: its handler, with the little of the world that it may see. Raises what it raises."""
@@ -39,7 +56,8 @@ class Bench:
                 fix=f"look at the text, then: gofer retry {task.id}",
             )
         if decision.who is Who.LEAD:
-            return Result(Status.HANDED_OFF, handoff=decision.handoff_reason or HandoffReason.COMPLEX)
+            return self.escalate(run, decision.handoff_reason or HandoffReason.COMPLEX)
+        run = self._without_leads_time(run)
         handler = HANDLERS.get(decision.type)
         if handler is None:
             raise Doubt(f"the type '{decision.type}' is not built yet", reason=HandoffReason.NEEDS)
@@ -61,9 +79,24 @@ class Bench:
             opinions=self.asking.settings.model.opinions,
             repo=self.repos.of(run.check),
         )
-        result = handler.run(context, params)
+        result = self.checks.judge(run, handler.run(context, params))
         self.overlay.propose(result.changes, run.number)
         return result
+
+    def escalate(
+        self, run: Run, reason: HandoffReason, tried: tuple[str, ...] = (), findings: tuple[str, ...] = ()
+    ) -> Result:
+        """One tier up: the lead's answer, checked, or the hand-off. Raises TimeUp when the run was cancelled."""
+        result = self.lead.act(run, reason, tried, findings)
+        try:
+            return self.checks.judge(run, result)
+        except Doubt as doubt:
+            return self.lead.refused(run, result, doubt, HandoffReason(doubt.reason))
+
+    def _without_leads_time(self, run: Run) -> Run:
+        """What is tried first must leave the lead the time that the run was given for it."""
+        seconds = self.lead.seconds(run.task, run.decision)
+        return replace(run, limit=run.limit - seconds, deadline=run.deadline - seconds) if seconds else run
 
     def log_defect(self, run: Run, error: BaseException) -> None:
         """The whole traceback into the run's log."""

@@ -13,18 +13,9 @@ from agent.vault.values import HandoffReason, Result, Status
 def execute(bench: Bench, run: Run) -> Ended:
     """Run one task to its end, whatever happens in it: this is the task border."""
     try:
-        return bench.perform(run)
+        return _perform(bench, run)
     except TryLater as error:
         return error  # it waits, and nothing is lost
-    except Doubt as doubt:
-        tried = (doubt.tried,) if doubt.tried else ()
-        return Result(
-            Status.HANDED_OFF,
-            findings=(str(doubt),),
-            handoff=HandoffReason(doubt.reason),
-            tried=(*tried, str(doubt)),
-            usage=tuple(run.spent),
-        )
     except TimeUp as error:
         status = Status.CANCELLED if run.cancelled.is_set() else Status.FAILED
         retry = f"decide whether to retry: gofer retry {run.task.id}"
@@ -41,3 +32,12 @@ def execute(bench: Bench, run: Run) -> Ended:
             findings=(f"Gofer failed: {type(error).__name__}: {error}",),
             actions=(f"look at the run log: gofer show {run.task.id} --log",),
         )
+
+
+def _perform(bench: Bench, run: Run) -> Result:
+    """What a task comes to here, or one tier up when that is not beyond doubt."""
+    try:
+        return bench.perform(run)
+    except Doubt as doubt:
+        tried = (doubt.tried,) if doubt.tried else ()
+        return bench.escalate(run, HandoffReason(doubt.reason), (*tried, str(doubt)), (str(doubt),))

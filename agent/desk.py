@@ -114,12 +114,12 @@ class Desk:
         self.board = Board(state / "board.json")
         self.router = Router(root, settings.names)
         self.roster = Roster(names(self.worker, self.workers))
-        self.asking = Asking(root, settings, model)
+        self.asking = Asking(root, settings, model, state=state, env=env)
         scribe = Scribe(root, gate, settings, self.worker)
         attempts = settings.tasks.max_attempts
         repos = ListedRepos(settings.repos, root, self.repository.common_dir)
         self.workbench = Workbench(
-            Bench(state, overlay, self.asking, attempts, repos), self.folders, settings.time_limit, self.facts,
+            Bench.of(state, overlay, self.asking, repos, env), self.folders, settings.time_limit, self.facts,
             *lanes(workers, root, self.repository.common_dir, state, settings, env, ring),
         )  # fmt: skip
         self.publisher = Publisher(

@@ -51,6 +51,10 @@ class Workbench:
         """Why a task for this model cannot start now, "" when it can."""
         return self.bench.asking.away(model) or ("" if self.local.room else "the model is busy with another task")
 
+    def quick(self, task: Task, decision: Decision) -> bool:
+        """Whether a task runs at once, waiting for no model, no other machine and no lead."""
+        return is_quick(decision, lead_acts=self.bench.lead.acts(task, decision))
+
     def start(
         self, drop: Drop, task: Task, decision: Decision, claim: Claim, now: datetime,
         work: Callable[[Bench, Run], Ended], *, cancelled: bool = False,
@@ -59,6 +63,7 @@ class Workbench:
         beside them."""
         handler = HANDLERS.get(decision.type)
         limit = task.timeout or self.time_limit(decision.type, handler.limit if handler else HANDOFF_LIMIT)
+        limit += self.bench.lead.seconds(task, decision)
         folder = self.folders.open(task.id, task.raw, now)
         if handler and handler.uses_facts:
             self._known = self._known or self.facts()
@@ -68,7 +73,7 @@ class Workbench:
             run.cancelled.set()
         folder.note(f"attempt {claim.attempt}: {decision.reason}")
         lane = self.code
-        if task.problem is None and not cancelled and not is_quick(decision):
+        if task.problem is None and not cancelled and not self.quick(task, decision):
             lane = self.local if decision.who is Who.LOCAL else self.outside
         lane.start(run, lambda run: _timed(work, self.bench, run))
 

@@ -34,6 +34,8 @@ VERBS = {
     "retry": ("again", "Put a finished task back into the inbox."),
     "handoff": ("handoff", "What was handed to the lead: list, show, claim, answer."),
     "sync": ("sync", "One exchange with the remote: take what is new, publish what you dropped."),
+    "smoke": ("smoke", "Try ten trivial tasks in a throw-away vault, each checked."),
+    "capability": ("capability", "Measure what a model can do, by generated cases; compare two."),
     "stop": ("stop", "Stop the worker here, or with --all on every machine."),
     "resume": ("stop", "Go on after gofer stop."),
     "cancel": ("again", "Cancel a task that waits or runs."),

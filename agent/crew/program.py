@@ -51,9 +51,9 @@ def main() -> None:
     except EOFError:
         return
     settings = hello.settings
-    bench = Bench(
-        hello.state, OverlayFiles(VaultFiles(hello.root)), Asking(hello.root, settings), settings.tasks.max_attempts,
-        ListedRepos(settings.repos, hello.root, hello.common_dir),
+    bench = Bench.of(
+        hello.state, OverlayFiles(VaultFiles(hello.root)), Asking(hello.root, settings, state=hello.state),
+        ListedRepos(settings.repos, hello.root, hello.common_dir), dict(os.environ),
     )  # fmt: skip
     gate = OutputGate(secrets=settings.secret_values)
     jobs, flags = Jobs(), Flags()

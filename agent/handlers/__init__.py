@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agent.handlers import answer, ask, file, git, heartbeat, status, summarize
+from agent.handlers import (
+    answer,
+    ask,
+    branch,
+    classify,
+    compose,
+    config_edit,
+    extract,
+    file,
+    git,
+    heartbeat,
+    status,
+    summarize,
+)  # fmt: skip
 from agent.handlers.base import Handler
 from agent.vault.values import Decision, Who
 
 HANDLERS: Mapping[str, Handler] = {
     "answer": answer.ANSWER,
     "ask": ask.HANDLER,
+    "branch": branch.HANDLER,
     "claim-handoff": answer.CLAIM,
+    "classify": classify.HANDLER,
+    "compose": compose.HANDLER,
+    "config": config_edit.HANDLER,
+    "extract": extract.HANDLER,
     "file": file.HANDLER,
     "git": git.HANDLER,
     "heartbeat": heartbeat.HANDLER,
@@ -20,7 +38,10 @@ HANDLERS: Mapping[str, Handler] = {
 }
 
 
-def is_quick(decision: Decision) -> bool:
-    """Whether a task runs at once: code that waits for no model and no other machine, and hand-offs."""
+def is_quick(decision: Decision, *, lead_acts: bool = False) -> bool:
+    """Whether a task runs at once: code that waits for no model and no other machine, and hand-offs, unless the lead
+    is asked before."""
+    if decision.who is Who.LEAD:
+        return not lead_acts
     handler = HANDLERS.get(decision.type)
     return decision.who is not Who.LOCAL and not (decision.who is Who.CODE and handler and handler.outside)
