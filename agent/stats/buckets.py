@@ -106,9 +106,12 @@ def _counted(raw: str, keys: dict[tuple[Any, ...], Key]) -> tuple[Key, Sums]:
     if status == HANDED_OFF:
         baseline = 0.0  # it replaced nothing: the answer that ends the task is compared with the baseline
         reason = get("reason")
+    # Code asks no model: what is estimated of its run are the tokens of the baseline.
+    vague, code = get("estimated") is True, get("provider") == "none"
+    guessed = get("baseline_estimated") is True or (vague and code)
     said = (
         *(day[:10], get("type"), get("role"), get("tier"), get("model"), get("provider"), status, reason, cost == 0),
-        *(get("estimated") is True, get("baseline_estimated") is True, get("baseline_model"), get("price_date")),
+        *(vague and not code, guessed, get("baseline_model"), get("price_date")),
     )
     if (key := keys.get(said)) is None:  # TypeError: a word is a list or an object
         key = keys[said] = _key(*said)
@@ -166,7 +169,7 @@ def _quiet(day: str, row: dict[str, Any]) -> tuple[Key, Sums]:
         "",
         0,
         0,
-        int(row.get("baseline_estimated") is True),
+        int(row.get("estimated") is True),
         _word(row.get("baseline_model"), ""),
         _word(row.get("price_date"), ""),
     )

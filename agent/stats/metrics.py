@@ -11,7 +11,7 @@ LOCALLY = 0.9  # share of heartbeats
 FEWER = 0.5  # share of paid tokens
 
 
-def metrics(cache: Cache, averages: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
+def metrics(cache: Cache, averages: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
     """Each metric of the chosen span as `{value, target, met, measures}` and its numbers. `averages`: measured tokens
     by type."""
     return {
@@ -41,7 +41,7 @@ def _heartbeats(cache: Cache) -> dict[str, Any]:
     }
 
 
-def _tokens(cache: Cache, averages: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
+def _tokens(cache: Cache, averages: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
     """A handed-off run is left out of the comparison: the baseline would have done the work once, as the answer did."""
     rows = cache.db.execute(
         "SELECT type, paid, SUM(runs), SUM(spoke), SUM(input_tokens + output_tokens), status = 'handed-off' AS away"

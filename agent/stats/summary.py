@@ -60,7 +60,7 @@ def details(root: Path, state: Path, days: int, now: datetime, progress: Progres
     return [dict(zip(BY, key, strict=True)) | row for key, row in found.items()]
 
 
-def measured(root: Path, state: Path, *, look: bool = True) -> Mapping[str, tuple[float, float]]:
+def measured(root: Path, state: Path, *, look: bool = True) -> Mapping[str, tuple[int, int]]:
     """By task type, what the lead or a paid model took on average: input and output tokens, over every run of it in
     the ledger that ended done and whose counts were stated. A type that is not there was never measured.
 
@@ -70,12 +70,12 @@ def measured(root: Path, state: Path, *, look: bool = True) -> Mapping[str, tupl
     return with_ledger(root, state, _measured) if look else with_cache(state, _measured)
 
 
-def _measured(cache: Cache) -> dict[str, tuple[float, float]]:
+def _measured(cache: Cache) -> dict[str, tuple[int, int]]:
     rows = cache.db.execute(
         "SELECT type, SUM(spoke), SUM(input_tokens), SUM(output_tokens) FROM runs_by_key"
         " WHERE paid AND NOT estimated AND status = 'done' AND spoke > 0 GROUP BY type"
     )
-    return {kind: (taken / runs, given / runs) for kind, runs, taken, given in rows}
+    return {kind: (taken // runs, given // runs) for kind, runs, taken, given in rows}
 
 
 def _summary(cache: Cache, days: int, span: Span) -> Row:
@@ -146,10 +146,11 @@ def _reasons(cache: Cache) -> list[Row]:
 
 
 def _baselines(cache: Cache) -> list[Row]:
-    """The models that runs were compared with and the dates of their prices: the one of most runs first."""
+    """The models that runs were compared with and the dates of their prices: the one of most runs first. Paid runs are
+    left out: the date in their lines is that of what they cost."""
     rows = cache.db.execute(
         "SELECT baseline_model, price_date, SUM(baseline_known) AS count FROM span"
-        " WHERE baseline_model <> '' AND baseline_known"
+        " WHERE baseline_model <> '' AND baseline_known AND NOT paid"
         " GROUP BY baseline_model, price_date ORDER BY count DESC, price_date DESC, baseline_model",
     )
     return [{"model": model, "price_date": dated or None, "runs": runs} for model, dated, runs in rows]

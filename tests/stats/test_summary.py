@@ -58,7 +58,7 @@ def naive(lines: list[dict[str, Any]]) -> dict[str, Any]:
         "failed": sum(row["status"] == "failed" for row in lines),
         "input_tokens": sum(row["input_tokens"] for row in lines),
         "output_tokens": sum(row["output_tokens"] for row in lines),
-        "estimated_runs": sum(row["estimated"] for row in lines),
+        "estimated_runs": sum(row["estimated"] and row["provider"] != "none" for row in lines),
         "cost_usd": None if None in costs else pytest.approx(sum(costs)),
         "cost_unknown_runs": costs.count(None),
         "baseline_usd": None if None in bases else pytest.approx(sum(bases)),
@@ -127,6 +127,19 @@ def test_an_empty_vault_has_sums_of_nothing(tmp_path: Path) -> None:
     assert (data["total"]["runs"], data["total"]["success"], data["total"]["saved_usd"]) == (0, None, None)
     assert {metric["met"] for metric in data["metrics"].values()} == {None}
     assert data["projection"]["days_with_data"] == 0 and data["baseline_model"] is None
+
+
+def test_an_estimate_of_code_is_one_of_the_baseline_and_not_of_its_own_tokens(tmp_path: Path) -> None:
+    spared = {"baseline_model": "opus", "baseline_usd": 0.25, "price_date": "2026-11-01", "estimated": True}
+    segment(tmp_path, quiet(3, **spared, cost_usd=0.0) + line(**{**CODE, **spared}))
+    total = summed(tmp_path)["total"]
+    assert (total["estimated_runs"], total["baseline_estimated_runs"], total["saved_usd"]) == (0, 4, 0.5)
+
+
+def test_the_date_of_what_a_paid_run_cost_is_not_that_of_the_baseline(tmp_path: Path) -> None:
+    segment(tmp_path, line(**LEAD, price_date="2026-11-19") * 2 + line())
+    data = summed(tmp_path)
+    assert (data["price_date"], len(data["baselines"])) == ("2026-11-01", 1)
 
 
 # -- success metrics --------------------------------------------------------------------------------------------------
