@@ -32,5 +32,7 @@ class Measured:
         return mean and (round(mean[0]), round(mean[1]))
 
     def _look(self) -> None:
-        with suppress(GoferError, OSError, sqlite3.Error):  # the stated defaults stay; `gofer stats` tells what is wrong
+        with suppress(
+            GoferError, OSError, sqlite3.Error
+        ):  # the stated defaults stay; `gofer stats` tells what is wrong
             self._known = measured(self._root, self._state)
