@@ -21,18 +21,15 @@ class Measured:
 
     def __init__(self, root: Path, state: Path) -> None:
         self._root, self._state = root, state
-        self._known: Mapping[str, tuple[float, float]] = {}
+        self._known: Mapping[str, tuple[int, int]] = {}
         self._until = 0.0
 
     def __call__(self, type_: str) -> tuple[int, int] | None:
         if time.monotonic() >= self._until:
             self._until = time.monotonic() + FRESH
             threading.Thread(target=self._look, name="gofer-measured", daemon=True).start()
-        mean = self._known.get(type_)
-        return mean and (round(mean[0]), round(mean[1]))
+        return self._known.get(type_)
 
     def _look(self) -> None:
-        with suppress(
-            GoferError, OSError, sqlite3.Error
-        ):  # the stated defaults stay; `gofer stats` tells what is wrong
+        with suppress(GoferError, OSError, sqlite3.Error):  # the stated defaults stay; `gofer stats` tells why
             self._known = measured(self._root, self._state)
