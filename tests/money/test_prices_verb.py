@@ -14,6 +14,7 @@ import pytest
 import tomlkit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from agent.cli import main as cli
 from agent.clock import utc_now
@@ -21,6 +22,7 @@ from agent.config import load_settings
 from agent.config.values import Price
 from agent.errors import BadConfig
 from agent.money.writing import write_prices
+from agent.schema import schema
 
 CONFIG = """\
 # my own notes stay
@@ -92,7 +94,10 @@ def source(tmp_path: Path, data: object = OPENCLAW) -> str:
 def gofer(capsys: pytest.CaptureFixture[str], *args: str, code: int = 0) -> Any:
     assert cli.main(["prices", *args]) == code
     said = capsys.readouterr()
-    return json.loads(said.out)["data"] if "--json" in args and not code else said.out + said.err
+    if "--json" not in args:
+        return said.out + said.err
+    Draft202012Validator(schema(f"prices-{args[0]}")).validate(json.loads(said.out))
+    return json.loads(said.out)["data"]
 
 
 def test_the_list_holds_every_model_of_the_settings_and_says_what_is_unknown(
@@ -123,6 +128,7 @@ def test_one_model_is_shown_by_name_or_alias(config: Path, capsys: pytest.Captur
     assert "At most 2.5 in and 15 out" in gofer(capsys, "show", "google/gemini-2.5-pro")
     assert "costs nothing" in gofer(capsys, "show", "home")
     unknown = gofer(capsys, "show", "mine", code=1)
+    assert gofer(capsys, "show", "mine", "--json", code=1)["input"] is None
     assert "price is unknown" in unknown and '[prices."work/secret-model"]' in unknown
 
 

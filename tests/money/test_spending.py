@@ -306,12 +306,13 @@ def test_worst_cases_are_rounded_up(tmp_path_factory: pytest.TempPathFactory, wo
 PRICE = Price(3.0, 15.0, NOW.date(), "config.toml", 3.0, 15.0)
 
 
+@pytest.mark.parametrize("thinking", ["off", "low", "high"])
 @pytest.mark.parametrize("flaw", ["length", "schema", "leak"])
-def test_two_attempts_of_the_gate_cost_no_more_than_the_worst_case(flaw: str) -> None:
+def test_two_attempts_of_the_gate_cost_no_more_than_the_worst_case(flaw: str, thinking: str) -> None:
     schema = (
         {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]} if flaw == "schema" else None
     )
-    request = Request("You are terse.", "Why? " * 200, "m", thinking="low", schema=schema, context=32_768)
+    request = Request("You are terse.", "Why? " * 200, "m", thinking=thinking, schema=schema, context=32_768)
     sent: list[Request] = []
 
     def attempt(asked: Request) -> Reply:
