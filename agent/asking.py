@@ -1,96 +1,125 @@
-"""Asking the local model on behalf of one run: its system prompt, its model, its limits, its stop."""
+"""Asking a model for one run: its system prompt, its model, its limits, its stop, and the money that it may cost."""
 
 from __future__ import annotations
 
-import threading
+import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from agent.config import Settings
-from agent.errors import Doubt
-from agent.models.base import Answer, Health, Model, Request
+from agent.errors import Doubt, Refused
+from agent.models.backends import OLLAMA, Backends, Target
+from agent.models.base import Answer, Health, Model, Request, Stop, never
+from agent.paying import Till, till
 from agent.runner import Run
 from agent.vault.prompts import system_prompt
 
-FRESH = 10.0  # seconds for which an answer about a model's health is believed
-UNASKED = Health(True, "ollama", "not asked yet")
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A model as it is wanted: who provides it, and its exact name there."""
-
-    provider: str
-    model: str
+UNASKED = Health(True, OLLAMA, "not asked yet")
+STANDARD_ALIASES = ("cheap", "primary", "coder", "research")  # names that people and other tools use; defined by them
+REMOTE_CONTEXT = 128_000  # tokens; a paid server's window is its own affair, and what is sent there is bounded anyway
+LEAD_TOKENS = 4096  # of a paid lead's answer
 
 
 class Asking:
-    """The one place where runs meet models. Health is looked up at most every ten seconds, from one thread."""
+    """The one place where runs meet models. Raises what the backends raise, and Doubt `budget` where a cap forbids it.
 
-    def __init__(self, root: Path, settings: Settings, backend: Model | None = None) -> None:
+    `state` is the vault's state folder; the spending of all vaults of this machine is kept beside it.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        settings: Settings,
+        backend: Model | None = None,
+        *,
+        state: Path | None = None,
+        env: Mapping[str, str] = os.environ,
+    ) -> None:
         self.root, self.settings = root, settings
-        self._backend = backend
-        self._health: dict[str, tuple[float, Health]] = {}
-        self._lock = threading.Lock()
-
-    @property
-    def backend(self) -> Model:
-        """The model server of this machine's settings. Built late: its package takes 0.3 s to import."""
-        with self._lock:
-            if self._backend is None:
-                from agent.models.ollama import Ollama  # noqa: PLC0415
-
-                server = self.settings.ollama
-                self._backend = Ollama(
-                    server.host,
-                    connect_timeout=server.connect_seconds,
-                    load_timeout=server.load_seconds,
-                    keep_alive=server.keep_alive,
-                    allow_cloud=server.allow_cloud,
-                    allow_remote=True,  # the settings have judged the address already
-                )
-            return self._backend
+        self.backends = Backends(settings, env, state, backend)
+        self._state = state
+        self._till: Till | None = None
 
     def target(self, wanted: str) -> Target:
-        """What a task's `model` means: `local` is the configured one, an alias is looked up, else `provider/name`."""
-        name = self.settings.names.get(wanted, wanted)
+        """What a task's `model` means: `local` is the first backend that can answer, an alias is looked up, else
+        `provider/name`, else a name of Ollama's."""
+        alias = self.settings.aliases.get(wanted)
+        name = alias.model if alias else wanted
         if name in ("local", "auto", "none", ""):
-            return Target("ollama", self.settings.model.name)
+            return self.backends.local()
         provider, slash, model = name.partition("/")
-        if slash and provider in ("ollama", *self.settings.providers):
-            return Target(provider, model)
-        return Target("ollama", name)
+        thinking = alias.thinking or "" if alias else ""
+        if slash and self.backends.knows(provider):
+            return Target(provider, model, thinking)
+        return Target(OLLAMA, name, thinking)
 
     def away(self, wanted: str) -> str:
-        """Why this model cannot answer now, with the remedy; "" when it can."""
+        """Why this model cannot answer now, with the remedy; "" when it can. Another one never takes its place."""
+        if wanted in STANDARD_ALIASES and wanted not in self.settings.aliases:
+            return (
+                f"the alias '{wanted}' is not defined. "
+                f'To fix it: add {wanted} = "ollama/…" to [aliases] in gofer.toml or in this machine\'s config.toml'
+            )
         target = self.target(wanted)
-        if target.provider != "ollama":
-            return f"the provider '{target.provider}' is not built yet: use a model of Ollama's"
-        health = self.health(target.model)
+        health = self.backends.health(target)
         if health.ok:
             return ""
-        return f"{health.detail}. To fix it: {health.fix}" if health.fix else health.detail
+        fix = f"{health.detail}. To fix it: {health.fix}" if health.fix else health.detail
+        provider, slash, _ = target.model.partition("/")
+        if target.provider == OLLAMA and slash and wanted != "local" and "." not in provider:
+            fix += f"; or, if '{provider}' is a server and no part of the name, add [providers.{provider}]"
+        return fix
 
-    def health(self, model: str = "") -> Health:
-        """Whether the model can answer, at most ten seconds old."""
-        name = model or self.settings.model.name
-        at, health = self._health.get(name, (-FRESH, UNASKED))
-        if time.monotonic() - at > FRESH:
-            health = self.backend.health(name)
-            self._health[name] = (time.monotonic(), health)
-        return health
+    def health(self) -> Health:
+        """Whether who answers for `local` can, at most ten seconds old."""
+        return self.backends.health(self.backends.local())
 
     def known(self) -> Mapping[str, Health]:
         """What was found out about models lately, without asking again."""
-        return {name: health for name, (_, health) in self._health.items()}
+        return self.backends.known()
 
     def of(self, run: Run) -> Callable[..., Answer]:
         """The `ask` of a run's context: bound to its type's prompt, its model and thinking, its deadline."""
         return partial(self._ask, run)
+
+    def ask_named(self, run: Run, wanted: str, prompt: str) -> Answer:
+        """One free answer of a paid lead: `wanted` is `provider/model`. The run's own deadline does not bind it."""
+        target = self.target(wanted)
+        request = Request(
+            system=system_prompt(self._prompt_file, "lead"),
+            prompt=prompt,
+            model=target.model,
+            thinking=run.task.thinking,
+            max_tokens=LEAD_TOKENS,
+            context=self._context(target),
+            timeout=self.backends.answer_seconds(target.provider),
+        )
+        return self._put(run, target, request)
+
+    def ask_once(
+        self, wanted: str, prompt: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 1024,
+        system: str = "", stop: Stop = never,
+    ) -> Answer:  # fmt: skip
+        """One answer outside of any task, from a local model."""
+        target = self.target(wanted)
+        if not self.backends.is_local(target.provider):
+            raise Refused(f"'{wanted}' is a paid model", why="nothing outside a task has a budget")
+        return self.backends.get(target.provider).ask(
+            Request(
+                system,
+                prompt,
+                target.model,
+                target.thinking or "off",
+                schema,
+                max_tokens,
+                self._context(target),
+                self.backends.answer_seconds(target.provider),
+            ),
+            stop=stop,
+        )
 
     def _ask(
         self, run: Run, prompt: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 1024, seed: int = 0
@@ -102,20 +131,49 @@ class Asking:
             system=system_prompt(self._prompt_file, run.decision.type),
             prompt=prompt,
             model=target.model,
-            thinking=run.task.thinking,
+            thinking=run.task.thinking if run.task.thinking_said else target.thinking or "off",
             schema=schema,
             max_tokens=max_tokens,
-            context=self.settings.model.context,
-            timeout=min(left, self.settings.ollama.answer_seconds),
+            context=self._context(target),
+            timeout=min(left, self.backends.answer_seconds(target.provider)),
             seed=seed,
         )
+        return self._put(run, target, request)
+
+    def _put(self, run: Run, target: Target, request: Request) -> Answer:
+        """Ask, pay where it costs something, and write down what was spent, whatever became of the answer."""
+
+        def stop() -> bool:
+            return run.cancelled.is_set() or time.monotonic() > run.deadline
+
+        backend = self.backends.get(target.provider)
         try:
-            answer = self.backend.ask(request, stop=lambda: run.cancelled.is_set() or time.monotonic() > run.deadline)
+            if self.backends.is_local(target.provider):
+                answer = backend.ask(request, stop=stop)
+            else:
+                self._may_leave(run, target)
+                answer = self._paying().ask(backend, request, target.provider, run.task, stop)
         except Doubt as doubt:
             run.spent.extend(doubt.usage)
             raise
         run.spent.append(answer.usage)
         return answer
+
+    def _may_leave(self, run: Run, target: Target) -> None:
+        if run.task.private:
+            raise Refused(
+                f"the task is private, and '{target.provider}' is not this machine",
+                why="its text would leave it",
+                fix="model: local, or private: false",
+            )
+
+    def _paying(self) -> Till:
+        if self._till is None:
+            self._till = till(self.settings, self._state)
+        return self._till
+
+    def _context(self, target: Target) -> int:
+        return self.settings.model.context if self.backends.is_local(target.provider) else REMOTE_CONTEXT
 
     def _prompt_file(self, name: str) -> str | None:
         try:

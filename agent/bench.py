@@ -14,7 +14,8 @@ from agent.executors import Executors
 from agent.files.overlay import OverlayFiles
 from agent.handlers import HANDLERS
 from agent.handlers.base import Context
-from agent.leading import Lead, NoMoney
+from agent.leading import Lead
+from agent.paying import Purse
 from agent.repos import ListedRepos
 from agent.runner import Run
 from agent.vault.params import read_params
@@ -39,7 +40,8 @@ class Bench:
     ) -> Bench:
         """The bench of this machine's settings. `env`: the worker's own environment, of which commands get a part."""
         settings = asking.settings
-        lead = Lead(settings, Executors(settings.executors, env), overlay, NoMoney())
+        purse = Purse(settings, state)
+        lead = Lead(settings, Executors(settings.executors, env), overlay, purse, asking.ask_named)
         return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, Checks(settings.checks, env))
 
     def perform(self, run: Run) -> Result:

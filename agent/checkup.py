@@ -23,6 +23,7 @@ from agent.repos import ListedRepos
 from agent.survey import FULL_DISK, Survey
 from agent.watch import Bell, Watcher
 
+WAKE = "start Ollama: ollama serve"
 PATIENCE = 15.0  # seconds for a remote to answer
 SYNCED = ("com~apple~clouddocs", "dropbox", "onedrive", "google drive", "icloud")
 
@@ -166,12 +167,24 @@ def _repos(survey: Survey) -> Iterator[Check]:
 
 
 def _model(survey: Survey) -> Iterator[Check]:
-    try:
-        health = Asking(survey.root, survey.settings).health()
-    except GoferError as error:
-        yield Check("model", False, str(error), error.fix)
-        return
-    yield Check("model", health.ok, health.detail, "" if health.ok else health.fix or "start Ollama: ollama serve")
+    """Who answers for `local` and why; one line for each backend in the order of choice, and for each paid way."""
+    backends = Asking(survey.root, survey.settings, state=survey.state).backends
+    told = backends.why()
+    chosen = next((name for name, health in told if health.ok), "")
+    order = ", then ".join(name for name, _ in told)
+    for name, health in told:
+        if health.ok:
+            words = "answers for `local`" if name == chosen else f"can answer too; {chosen} comes first"
+            yield Check("model", True, f"{name}: {health.detail}; {words}")
+        else:
+            yield Check("model", bool(chosen), f"{name}: {health.detail}", "" if chosen else health.fix or WAKE)
+    if not chosen:
+        yield Check("model", False, f"nobody answers for `local` ({order}): its tasks wait", "one of the lines above")
+    for name, alias in sorted(survey.settings.aliases.items()):
+        provider = alias.model.partition("/")[0]
+        if not backends.knows(provider):
+            fix = f"add [providers.{provider}] to this machine's config.toml, or ollama/ before the name"
+            yield Check("alias", False, f"{name}: no provider is called '{provider}'", fix)
 
 
 def _files(survey: Survey) -> Iterator[Check]:

@@ -114,7 +114,7 @@ class Desk:
         self.board = Board(state / "board.json")
         self.router = Router(root, settings.names)
         self.roster = Roster(names(self.worker, self.workers))
-        self.asking = Asking(root, settings, model)
+        self.asking = Asking(root, settings, model, state=state, env=env)
         scribe = Scribe(root, gate, settings, self.worker)
         attempts = settings.tasks.max_attempts
         repos = ListedRepos(settings.repos, root, self.repository.common_dir)

@@ -7,6 +7,7 @@
     │   └── BadHeader      exit 1: a task's front matter, with its line and the corrected text
     ├── TryLater           exit 3: the world is not ready: model away, lock held, disk full
     │   ├── ModelAway      the model server does not answer, or is busy
+    │   │   └── Unasked    and surely nothing was answered, so nothing is billed
     │   ├── Busy           the branch, the index or another worker holds what is needed
     │   ├── RemoteAway     the git remote does not answer
     │   └── Crashed        the task's process died in the middle of it; the attempt counts
@@ -78,6 +79,10 @@ class TryLater(GoferError):
 
 class ModelAway(TryLater):
     """The model server does not answer, is busy, or lacks the model."""
+
+
+class Unasked(ModelAway):
+    """The question was not taken: nobody can have billed anything for it."""
 
 
 class Busy(TryLater):

@@ -18,6 +18,7 @@ from agent.gate import OutputGate
 from agent.handlers import HANDLERS
 from agent.inbox import Drop
 from agent.journal import Record
+from agent.money.baseline import Baselines
 from agent.text import derived_id, normal_form, revision, utc
 from agent.vault import decisions, handoff, layout, ledger, report
 from agent.vault.values import Outcome, Problem, Role, Status, Task
@@ -59,8 +60,11 @@ def ran(record: Record) -> dict[str, Any]:
 class Scribe:
     """Writes reports, hand-offs, finished task files and ledger lines. It only makes text; publishing is another's."""
 
-    def __init__(self, root: Path, gate: OutputGate, settings: Settings, worker: str) -> None:
-        self.root, self.gate = root, gate
+    def __init__(
+        self, root: Path, gate: OutputGate, settings: Settings, worker: str, baselines: Baselines | None = None
+    ) -> None:
+        """Without `baselines` nothing is compared with a paid model."""
+        self.root, self.gate, self._baselines = root, gate, baselines
         self._counts: dict[str, tuple[int, int]] = {}
         self._taken = _Taken(root)
         self.handoffs = handoff.HandoffSettings(settings.lead.name, timedelta(days=settings.handoff.expires_days))
@@ -78,7 +82,9 @@ class Scribe:
             outcome = replace(outcome, task=closing.task, decision=closing.route)
         outcome = self._settled(outcome)
         task = outcome.task
-        report_text = report.render(outcome, self.gate, self.reports)
+        baseline = self._baselines.of_run(outcome) if self._baselines else None
+        paid_on = self._baselines.paid_on(outcome) if self._baselines else None
+        report_text = report.render(outcome, self.gate, replace(self.reports, baseline=baseline))
         where = self._enter(layout.memory_report_path(outcome.role, task.id, when, self._entries, self._taken))
         files = {layout.report_path(task.id): report_text, where: report_text}
         if drop:
@@ -91,7 +97,7 @@ class Scribe:
                 self._finished_task(task, outcome, where)
             )
             files[self._free(layout.decision_path(task.id, when))] = decisions.render(outcome, closing, self.gate)
-        lines = [ledger.line(outcome, self.gate)]
+        lines = [ledger.line(outcome, self.gate, baseline, paid_on)]
         if quiet:
             lines.insert(0, self._quiet_line(quiet, when, outcome.worker))
         clean = {text: self._clean(text) for text in set(files.values())}  # the report is among them twice
@@ -160,9 +166,16 @@ class Scribe:
 
     def _quiet_line(self, count: int, when: datetime, worker: str) -> str:
         """Checks that had nothing to say reach the ledger with the next line that is written anyway."""
-        return json.dumps(
-            {"v": 1, "type": HEARTBEAT, "status": "done", "quiet": count, "worker": worker, "finished": utc(when)}
-        )
+        line = {"v": 1, "type": HEARTBEAT, "status": "done", "quiet": count, "worker": worker, "finished": utc(when)}
+        if spared := self._baselines.of_quiet(count) if self._baselines else None:
+            line |= {
+                "estimated": spared.estimated,
+                "cost_usd": 0.0,
+                "baseline_model": self.gate.value(spared.model, 200),
+                "baseline_usd": spared.usd,
+                "price_date": spared.dated.isoformat() if spared.dated else None,
+            }
+        return json.dumps(line)
 
     def _clean(self, text: str) -> str:
         """The last look before anything is written: what still holds a secret is withheld whole (D13)."""

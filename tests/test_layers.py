@@ -15,7 +15,8 @@ MAX_ROAD = 45  # lines
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("worker", "checkup"),
+    ("smoke", "capability"),
+    ("worker", "checkup", "throwaway", "smoke_checks"),
     ("road", "crew.program"),
     ("desk", "survey", "neighbours"),
     ("outlet", "border"),
@@ -29,7 +30,7 @@ LAYERS = (
     ("leading", "checks"),
     ("pleading", "executors"),
     ("publish", "asking", "repos", "admission", "identity", "tray", "newvault", "stopping", "crew"),
-    ("runner", "facts", "remotes", "process"),
+    ("runner", "facts", "remotes", "process", "paying", "swapping"),
     ("ground",),
     ("sync", "presence"),
     ("lookout", "remembered"),
@@ -37,6 +38,8 @@ LAYERS = (
     ("route",),
     ("handlers",),
     ("models",),
+    ("money",),
+    ("stats",),
     ("vault",),
     ("git",),
     ("files",),
@@ -47,7 +50,7 @@ LAYERS = (
     ("errors",),
 )
 # Inside a function, because what they pull in is slow to import and most commands never need it.
-LAZY = {("asking", "models.ollama")}
+LAZY = {("models.backends", f"models.{name}") for name in ("ollama", "openai", "embedded", "shelf")}
 
 
 def modules() -> dict[str, ast.Module]:

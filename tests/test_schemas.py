@@ -15,6 +15,7 @@ from agent.vault.values import HandoffReason, Priority, Role, Status, Tier, Who
 
 BUILT = {
     "sync",
+    "stats",
     "stop",
     "resume",
     *("route", "add", "list", "show", "run", "run-dry-run", "status", "doctor", "init", "retry", "cancel", "demo"),

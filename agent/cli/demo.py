@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,11 +12,11 @@ import click
 
 from agent.cli.run import COUNTED, drain
 from agent.cli.screen import json_option, print_json, table
-from agent.config import load_settings, state_dir
+from agent.config import load_settings
 from agent.git.command import Git
-from agent.newvault import make_vault
 from agent.route.router import Router
 from agent.route.types import KNOWN_TYPES
+from agent.throwaway import throwaway
 from agent.vault.finished import Archive
 from agent.vault.task import read_task
 from agent.vault.values import Who
@@ -52,38 +50,21 @@ def _notes(now: datetime) -> dict[str, str]:
 @click.option("--keep", is_flag=True, help="Keep the throw-away vault, to look around in it.")
 def demo(as_json: bool, keep: bool) -> int:
     """Show all of it once: sample tasks of all three tiers in a throw-away vault with a bare remote."""
-    began, now = time.monotonic(), datetime.now(UTC)
-    place = Path(tempfile.mkdtemp(prefix="gofer-demo-"))
-    vault, remote = place / "vault", place / "remote.git"
-    os.environ["GOFER_STATE_DIR"] = str(place / "state")
-    try:
-        _prepare(vault, remote, now)
+    began = time.monotonic()
+    with throwaway("demo", keep=keep) as place:
+        os.environ.update(place.env)
+        place.write(_notes(datetime.now(UTC)))
+        place.drop(TASKS)
         if not as_json:
-            click.echo(f"A vault with {len(TASKS)} tasks in inbox/: {vault}\n")
-        data, _ = drain(vault, lambda: False, show=not as_json)
-        shown = {**_explained(data, vault), "vault": str(vault), "remote": str(remote), "kept": keep}
+            click.echo(f"A vault with {len(TASKS)} tasks in inbox/: {place.vault}\n")
+        data, _ = drain(place.vault, lambda: False, show=not as_json)
+        shown = {**_explained(data, place.vault), "vault": str(place.vault), "remote": str(place.remote), "kept": keep}
         shown["seconds"] = round(time.monotonic() - began, 2)
         if as_json:
             print_json(shown)
         else:
-            _tell(shown, vault)
-    finally:
-        if not keep:
-            shutil.rmtree(place, ignore_errors=True)
+            _tell(shown, place.vault)
     return 0
-
-
-def _prepare(vault: Path, remote: Path, now: datetime) -> None:
-    remote.parent.mkdir(exist_ok=True)
-    Git(remote.parent).run("init", "--quiet", "--bare", "--initial-branch=main", "--template=", str(remote))
-    make_vault(vault, state_dir(vault, os.environ), remote=str(remote))
-    for name, text in _notes(now).items():
-        (vault / name).write_text(text, "utf-8")
-    for name, text in TASKS.items():
-        marked = text if text.startswith("---\n") else f"---\nstatus: open\n---\n{text}"
-        if "status: open" not in marked:
-            marked = marked.replace("---\n", "---\nstatus: open\n", 1)
-        (vault / "inbox" / name).write_text(marked, "utf-8")
 
 
 def _explained(data: dict[str, Any], vault: Path) -> dict[str, Any]:

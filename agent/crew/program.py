@@ -52,7 +52,7 @@ def main() -> None:
         return
     settings = hello.settings
     bench = Bench.of(
-        hello.state, OverlayFiles(VaultFiles(hello.root)), Asking(hello.root, settings),
+        hello.state, OverlayFiles(VaultFiles(hello.root)), Asking(hello.root, settings, state=hello.state),
         ListedRepos(settings.repos, hello.root, hello.common_dir), dict(os.environ),
     )  # fmt: skip
     gate = OutputGate(secrets=settings.secret_values)

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agent.handlers import answer, ask, file, git, heartbeat, status, summarize
+from agent.handlers import (
+    answer,
+    ask,
+    branch,
+    classify,
+    compose,
+    config_edit,
+    extract,
+    file,
+    git,
+    heartbeat,
+    status,
+    summarize,
+)  # fmt: skip
 from agent.handlers.base import Handler
 from agent.vault.values import Decision, Who
 
 HANDLERS: Mapping[str, Handler] = {
     "answer": answer.ANSWER,
     "ask": ask.HANDLER,
+    "branch": branch.HANDLER,
     "claim-handoff": answer.CLAIM,
+    "classify": classify.HANDLER,
+    "compose": compose.HANDLER,
+    "config": config_edit.HANDLER,
+    "extract": extract.HANDLER,
     "file": file.HANDLER,
     "git": git.HANDLER,
     "heartbeat": heartbeat.HANDLER,

@@ -8,17 +8,21 @@ nor `shift: false`, without which the server cuts a long prompt silently, so the
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agent.errors import CredentialsRefused, Doubt, GoferError, ModelAway, Refused
+from agent.errors import GoferError, ModelAway, Refused
 from agent.models.base import SAMPLING, Answer, Health, Request, Stop, never
 from agent.models.gate import Reply, gated, must_fit, output_limit
-from agent.models.line import Late, Line, ServerSaid, checked_host
+from agent.models.line import Late, Line, ServerSaid, checked_host, count, json_object
+from agent.models.troubles import late, refusal, told
+
+if TYPE_CHECKING:
+    import httpx
 
 _TALK_SECONDS = 10.0  # for the small questions: which models are there, which are loaded
 _CLOUD = re.compile(r"[:-]cloud$")  # how ollama.com names models that run there: gpt-oss:120b-cloud
-_TOO_LONG = re.compile(r"exceed_context_size|longer than the context|exceeds the (?:available )?context")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +61,29 @@ class Ollama:
 
     def ask(self, request: Request, *, stop: Stop = never) -> Answer:
         """The gated answer. Beyond the protocol: CredentialsRefused when the server wants to know who we are."""
-        with Line(self.host, self._connect_timeout) as line:
+        with self._line() as line:
             return gated(lambda asked: self._attempt(line, asked, stop), request)
 
     def health(self, model: str) -> Health:
         """Whether the server answers and has `model`. Never raises, never loads, and takes a few seconds at most."""
         names: tuple[str, ...] = ()
         try:
-            with Line(self.host, self._connect_timeout) as line:
+            with self._line() as line:
                 pulled = self._pulled(line, never, self._connect_timeout)
             names = tuple(one.name for one in pulled)
             self._pick(pulled, model)
         except GoferError as error:
-            return Health(False, self.provider, _said(error), error.fix, names)
+            return Health(False, self.provider, told(error), error.fix, names)
         return Health(True, self.provider, f"{model} is ready at {self.host}", models=names)
+
+    def _line(self) -> Line:
+        def client(**options: Any) -> httpx.Client:
+            import ollama  # noqa: PLC0415
+
+            made: httpx.Client = ollama.Client(options.pop("base_url"), **options)._client
+            return made  # the package offers no other way to send its own fields
+
+        return Line(self.host, self._connect_timeout, server="Ollama", fix="ollama serve", client=client)
 
     def _attempt(self, line: Line, request: Request, stop: Stop) -> Reply:
         model = self._pick(self._pulled(line, stop), request.model)
@@ -82,7 +95,7 @@ class Ollama:
                 reply = self._chat(line, model, request, think, stop)
             except ServerSaid as said:
                 if said.status != 400 or "think" not in said.words.lower() or think is False:
-                    raise self._refusal(said, request) from None
+                    raise refusal(said, self.host, model=request.model, fix=f"ollama pull {request.model}") from None
                 refused = refused or _word(think)
                 continue
             notes = (f"thinking level '{refused}' was refused; used {_word(think)}",) if refused else ()
@@ -122,19 +135,19 @@ class Ollama:
         }
         try:
             with line.within(self._load_timeout, stop):
-                for part in line.stream("/api/chat", body):
+                for part in _parts(line, body):
                     if part.get("error"):
                         raise ServerSaid(500, str(part["error"]))
         except Late:
             why = f"it took longer than {self._load_timeout:g} s"
             raise ModelAway(f"'{model.name}' was not loaded", where=self.host, why=why) from None
         except ServerSaid as said:
-            raise self._refusal(said, request) from None
+            raise refusal(said, self.host, model=request.model, fix=f"ollama pull {request.model}") from None
         for one in self._told(line, stop, "/api/ps"):
             if _same(str(one.get("model") or one.get("name") or ""), model.name):
                 if one.get("digest") != model.digest:
                     raise ModelAway(f"'{model.name}' was replaced while it was loading", where=self.host)
-                return min(_count(one.get("context_length")) or request.context, request.context)
+                return min(count(one.get("context_length")) or request.context, request.context)
         return request.context  # with keep_alive 0 it is unloaded again already
 
     def _chat(self, line: Line, model: _Pulled, request: Request, think: bool | str, stop: Stop) -> Reply:
@@ -159,7 +172,7 @@ class Ollama:
         last: dict[str, Any] = {}
         try:
             with line.within(request.timeout, stop):
-                for part in line.stream("/api/chat", body):
+                for part in _parts(line, body):
                     last |= part
                     message = part.get("message")
                     said.append(str(message.get("content") or "") if isinstance(message, dict) else "")
@@ -168,7 +181,7 @@ class Ollama:
                     if part.get("error") or part.get("done") is True or not _same(str(part.get("model")), model.name):
                         break  # leaving closes the connection, and that stops the server's work
         except Late:
-            raise self._late(request, started=bool(said)) from None
+            raise late(request, self.host, started=bool(said)) from None
         answered = str(last.get("model") or "")
         return Reply(
             "".join(said),
@@ -177,46 +190,28 @@ class Ollama:
             finished=last.get("done") is True,
             reason=str(last.get("done_reason") or ""),
             error=str(last.get("error") or ""),
-            input_tokens=_count(last.get("prompt_eval_count")),
-            output_tokens=_count(last.get("eval_count")),
+            input_tokens=count(last.get("prompt_eval_count")),
+            output_tokens=count(last.get("eval_count")),
         )
 
     def _told(self, line: Line, stop: Stop, path: str, seconds: float = _TALK_SECONDS) -> list[dict[str, Any]]:
         """The models that one of the server's lists names."""
         try:
             with line.within(seconds, stop):
-                listed = line.models(path)
+                listed = line.get(path)
+                models = listed.get("models") if isinstance(listed, dict) else None
+                if not isinstance(models, list):
+                    raise ValueError(f"{path} names no models")
         except Late:
             raise ModelAway("Ollama does not answer", where=self.host, why=f"{path} took over {seconds:g} s") from None
         except ServerSaid as said:
-            raise self._refusal(said, None) from None
-        return listed
-
-    def _late(self, request: Request, *, started: bool) -> GoferError:
-        what, why = f"'{request.model}' did not finish its answer", f"it took longer than {request.timeout:g} s"
-        if started:  # the same question would take as long again, so waiting does not help
-            return Doubt(what, reason="failed", tried=f"{request.model}: {why}", where=self.host, why=why)
-        return ModelAway(what, where=self.host, why=why)
-
-    def _refusal(self, said: ServerSaid, request: Request | None) -> GoferError:
-        words = said.words[:300] or f"HTTP {said.status}"
-        name = request.model if request else ""
-        if said.status in (401, 403):
-            return CredentialsRefused("the model server refused us", where=self.host, why=words)
-        if said.status == 404 and request:
-            return ModelAway(f"the model '{name}' is not there", where=self.host, why=words, fix=f"ollama pull {name}")
-        if said.status == 413 or _TOO_LONG.search(said.words):
-            return Doubt("the question does not fit the model", reason="too-long", tried=f"{name}: {words}", why=words)
-        if said.status == 400 and request:
-            return Doubt("the model server refused the question", reason="failed", tried=f"{name}: {words}", why=words)
-        return ModelAway("the model server is busy or failing", where=self.host, why=f"HTTP {said.status}: {words}")
+            raise refusal(said, self.host) from None
+        return [one for one in models if isinstance(one, dict)]
 
 
-def _said(error: GoferError) -> str:
-    """What is wrong without the remedy, which health tells apart from it."""
-    return ", ".join(
-        part for part in (f"{error.what} at {error.where}" if error.where else error.what, error.why) if part
-    )
+def _parts(line: Line, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The objects of a streamed answer, one on each line."""
+    return (json_object(part) for part in line.lines("/api/chat", body) if part.strip())
 
 
 def _levels(thinking: str) -> tuple[bool | str, ...]:
@@ -236,10 +231,6 @@ def _full(name: str) -> str:
     """A name with its tag; the server reads names without regard to case."""
     name = name.lower()
     return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _cloud(name: str, remote: str) -> Refused:

@@ -19,8 +19,12 @@ _BOUNDS = {
     "minLength": "maxLength",
     "minimum": "maximum",
 }
-_KNOWN = frozenset({"type", "properties", "required", "additionalProperties", "items", "enum", "title", "description"})
+# Keywords that only tell: a value fits whatever they say.
+NOTES = frozenset({"title", "description", "$schema", "$id", "$comment", "default", "examples", "format"})
+_KNOWN = frozenset({"type", "properties", "required", "additionalProperties", "items", "enum", "const"}) | NOTES
 _KNOWN |= _BOUNDS.keys() | set(_BOUNDS.values())
+MAX_DEPTH = 6  # levels of objects and lists of a schema that somebody wrote
+MAX_PROPERTIES = 64  # of such a schema, on all levels together
 
 
 def check(value: Any, schema: Mapping[str, Any], where: str = "the answer") -> None:
@@ -30,10 +34,14 @@ def check(value: Any, schema: Mapping[str, Any], where: str = "the answer") -> N
     """
     if unknown := sorted(schema.keys() - _KNOWN):
         raise NotImplementedError(f"JSON Schema keyword {unknown[0]!r} is not checked here")
-    if "type" in schema and not _is(value, schema["type"]):
-        raise ValueError(f"{where} must be of type {schema['type']}")
+    kinds = schema.get("type", ())
+    kinds = (kinds,) if isinstance(kinds, str) else kinds
+    if kinds and not any(_is(value, kind) for kind in kinds):
+        raise ValueError(f"{where} must be of type {' or '.join(kinds)}")
     if "enum" in schema and not any(value == one and type(value) is type(one) for one in schema["enum"]):
         raise ValueError(f"{where} must be one of {', '.join(map(repr, schema['enum']))}")
+    if "const" in schema and not (value == schema["const"] and type(value) is type(schema["const"])):
+        raise ValueError(f"{where} must be {schema['const']!r}")
     if isinstance(value, dict):
         _check_object(value, schema, where)
     elif isinstance(value, list):
@@ -44,6 +52,45 @@ def check(value: Any, schema: Mapping[str, Any], where: str = "the answer") -> N
         _check_size(len(value), schema, "minLength", f"{where} must have {{}} characters")
     elif isinstance(value, int | float) and not isinstance(value, bool):
         _check_size(value, schema, "minimum", f"{where} must be {{}}")
+
+
+def must_be_usable(schema: Any, where: str = "the schema") -> None:
+    """Nothing for a schema that `check` can hold answers against; ValueError with the part and the reason.
+
+    Only the keywords that are checked, no `$ref`, at most MAX_DEPTH levels and MAX_PROPERTIES properties.
+    """
+    if _judged(schema, where, 1) > MAX_PROPERTIES:
+        raise ValueError(f"{where} has more than {MAX_PROPERTIES} properties")
+
+
+def _judged(schema: Any, where: str, depth: int) -> int:
+    """How many properties a schema has, on all levels."""
+    if not isinstance(schema, dict):
+        raise ValueError(f"{where} must be an object")
+    if depth > MAX_DEPTH:
+        raise ValueError(f"{where} lies deeper than {MAX_DEPTH} levels")
+    if unknown := sorted(schema.keys() - _KNOWN):
+        raise ValueError(f"{where} uses the keyword {unknown[0]!r}, which is not checked here")
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if not isinstance(kinds, list) or not all(isinstance(kind, str) and kind in _TYPES for kind in kinds):
+        raise ValueError(f"the type of {where} must be one of {', '.join(_TYPES)}, or a list of them")
+    for name in ("enum", "required"):
+        if name in schema and (not isinstance(schema[name], list) or (name == "enum" and not schema[name])):
+            raise ValueError(f"{name!r} of {where} must be a list")
+    if not all(isinstance(name, str) for name in schema.get("required", [])):
+        raise ValueError(f"'required' of {where} must list names")
+    if not isinstance(schema.get("additionalProperties", False), bool):
+        raise ValueError(f"'additionalProperties' of {where} must be true or false")
+    for name in _KNOWN & schema.keys() & (_BOUNDS.keys() | set(_BOUNDS.values())):
+        if isinstance(schema[name], bool) or not isinstance(schema[name], int | float):
+            raise ValueError(f"{name!r} of {where} must be a number")
+    properties = schema.get("properties", {})
+    if not isinstance(properties, dict):
+        raise ValueError(f"'properties' of {where} must be an object")
+    count = len(properties)
+    count += sum(_judged(part, f"{where}.{name}", depth + 1) for name, part in properties.items())
+    return count + (_judged(schema["items"], f"{where}[]", depth + 1) if "items" in schema else 0)
 
 
 def _is(value: Any, name: str) -> bool:

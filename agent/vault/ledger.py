@@ -19,17 +19,20 @@ from agent.vault.values import Outcome, Status
 __all__ = ["FOLDER", "Account", "Baseline", "account", "line", "next_segment", "read", "seconds"]
 
 SEGMENT = 64 * 1024  # bytes: a file that grows is rewritten whole in every commit
-LOCAL_PROVIDERS = frozenset({"ollama", "llama.cpp", "fake"})  # what they answer costs no money
+LOCAL_PROVIDERS = frozenset({"ollama", "embedded", "llama.cpp", "fake"})  # what they answer costs no money
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The paid model that a run is compared with. Prices are US dollars per million tokens on the day `dated`."""
+    """What a run would have cost the paid way: on which model, and by a price of which day. `usd` is None when it is
+    unknown; `estimated` says that nobody counted the tokens."""
 
     model: str
-    input_usd: float
-    output_usd: float
-    dated: date
+    usd: float | None
+    dated: date | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +47,21 @@ class Account:
     output_tokens: int
     cost_usd: float | None
     baseline_usd: float | None
-    estimated: bool
+    estimated: bool  # the tokens of a call, or those of the baseline
+    price_date: date | None  # of the cost where it was paid, else of the baseline
 
 
-def account(outcome: Outcome, baseline: Baseline | None = None) -> Account:
-    """Add up the model calls of a run. Code and local models cost 0, others what was stated; else it is unknown."""
+def account(outcome: Outcome, baseline: Baseline | None = None, paid_on: date | None = None) -> Account:
+    """Add up the model calls of a run. Code and local models cost 0, others what was stated; else it is unknown.
+    `paid_on`: the day of the price that the cost was reckoned by."""
     calls = outcome.result.usage
     last = calls[-1] if calls else None
     tokens_in, tokens_out = sum(call.input_tokens for call in calls), sum(call.output_tokens for call in calls)
     costs = [0.0 if call.provider in LOCAL_PROVIDERS else call.cost_usd for call in calls]
     known = [cost for cost in costs if cost is not None]
-    compared = (tokens_in * baseline.input_usd + tokens_out * baseline.output_usd) / 1e6 if baseline and calls else None
+    cost = sum(known, 0.0) if len(known) == len(costs) else None
+    compared = baseline.usd if baseline else None
+    dated = baseline.dated if baseline and compared is not None else None
     return Account(
         model=last.model if last else "none",
         provider=last.provider if last else "none",
@@ -62,16 +69,17 @@ def account(outcome: Outcome, baseline: Baseline | None = None) -> Account:
         thinking=last.thinking if last else outcome.task.thinking,
         input_tokens=tokens_in,
         output_tokens=tokens_out,
-        cost_usd=sum(known, 0.0) if len(known) == len(costs) else None,
+        cost_usd=cost,
         baseline_usd=compared,
-        estimated=any(call.estimated for call in calls),
+        estimated=any(call.estimated for call in calls) or bool(baseline and baseline.estimated),
+        price_date=paid_on if cost and paid_on else dated,
     )
 
 
-def line(outcome: Outcome, gate: OutputGate, baseline: Baseline | None = None) -> str:
+def line(outcome: Outcome, gate: OutputGate, baseline: Baseline | None = None, paid_on: date | None = None) -> str:
     """The ledger line of a run, without a newline at its end. The JSON encoder alone makes it, so that no text can
     end it or add a key."""
-    task, decision, spent = outcome.task, outcome.decision, account(outcome, baseline)
+    task, decision, spent = outcome.task, outcome.decision, account(outcome, baseline, paid_on)
     row = {
         "v": 1,
         "task": task.id,
@@ -88,9 +96,9 @@ def line(outcome: Outcome, gate: OutputGate, baseline: Baseline | None = None) -
         "output_tokens": spent.output_tokens,
         "estimated": spent.estimated,
         "cost_usd": spent.cost_usd,
-        "baseline_model": baseline.model if baseline else None,
+        "baseline_model": gate.value(baseline.model, 200) if baseline else None,
         "baseline_usd": spent.baseline_usd,
-        "price_date": baseline.dated.isoformat() if baseline else None,
+        "price_date": spent.price_date.isoformat() if spent.price_date else None,
         "started": utc(outcome.started),
         "finished": utc(outcome.finished),
         "duration_s": seconds(outcome),

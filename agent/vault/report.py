@@ -49,7 +49,7 @@ class ReportSettings:
     lead: str = "Lead"
     worker: str = ""
     raw_limit: int = 16_384  # bytes of Raw Data
-    baseline: Baseline | None = None
+    baseline: Baseline | None = None  # of the one run that is reported
     ambiguous: frozenset[str] = frozenset()
 
 
@@ -159,7 +159,7 @@ def _header(outcome: Outcome, gate: OutputGate, settings: ReportSettings) -> dic
         "input_tokens": spent.input_tokens,
         "output_tokens": spent.output_tokens,
         "cost_usd": _dollars(spent.cost_usd),
-        "baseline_model": compared.model if compared else None,
+        "baseline_model": gate.value(compared.model, 200) if compared else None,
         "baseline_usd": _dollars(spent.baseline_usd),
         "started": outcome.started,
         "finished": outcome.finished,

@@ -100,6 +100,7 @@ class _Reading:
             title=shorten(title or title_of(text) or self.bare.title, TITLE_LENGTH),
             text=text,
             status=status,
+            thinking_said="thinking" in found,
             marked_open=status is Status.OPEN and self.marked,
             priority=Priority(found.pop("priority", "normal")),
             params=MappingProxyType(self.left),

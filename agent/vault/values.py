@@ -117,6 +117,7 @@ class Task:
     model: str = "auto"
     priority: Priority = Priority.NORMAL
     thinking: str = "off"
+    thinking_said: bool = False  # the task itself says so; else an alias of its model may
     tier: str = "auto"
     status: Status = Status.OPEN
     marked_open: bool = False  # the file itself says `status: open`

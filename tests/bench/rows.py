@@ -42,9 +42,11 @@ class Size:
     naive_shared: int = 60
     rationed: int = 100
     retired: int = 10_000
+    questions: int = 60
+    slotted: int = 100
 
 
-QUICK = Size(1, 60, 10, 4, 4, 300, 400, 3.0, 3, 100, 400, 100, 6, 100, 20, 4, 6, 200)
+QUICK = Size(1, 60, 10, 4, 4, 300, 400, 3.0, 3, 100, 400, 100, 6, 100, 20, 4, 6, 200, 6, 8)
 
 
 @dataclass(frozen=True)

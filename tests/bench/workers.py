@@ -55,9 +55,11 @@ class Worker:
 
 
 @contextmanager
-def gofer(vault: Vault, env: Mapping[str, str] | None = None, program: Sequence[str] = ("agent",)) -> Iterator[Worker]:
+def gofer(
+    vault: Vault, env: Mapping[str, str] | None = None, program: Sequence[str] = ("agent",), more: Sequence[str] = ()
+) -> Iterator[Worker]:
     """`gofer run` in this vault, ready: one task has gone through, so that everything is imported and started."""
-    command = [sys.executable, "-m", *program, "run", "--vault", str(vault.path)]
+    command = [sys.executable, "-m", *program, "run", "--vault", str(vault.path), *more]
     with _running(command, env or vault.place.env(), vault) as worker:
         vault.drop("warm-0")
         vault.wait_for_reports(1, 30)

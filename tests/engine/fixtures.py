@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import xllamacpp
 
+from tests.engine.openai_faults import Scripted
 from tests.engine.standin import OllamaStandIn
 from tests.engine.tiny_qwen3 import write_tiny_qwen3
 
@@ -30,3 +32,24 @@ def standin(_standin: OllamaStandIn) -> OllamaStandIn:
     """A running stand-in that has `qwen3:8b`, with no faults and no history. What is loaded stays loaded."""
     _standin.reset()
     return _standin
+
+
+@pytest.fixture(scope="session")
+def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The /v1 address of a real llama.cpp server (the one of llama-server) that has `qwen3:8b`, of 8,192 tokens."""
+    params = xllamacpp.CommonParams()
+    model = write_tiny_qwen3(tmp_path_factory.mktemp("llama") / "tiny.gguf", context=8192)
+    params.model.path, params.model_alias = str(model), {MODEL}
+    params.hostnames, params.port, params.ui, params.warmup = ["127.0.0.1"], 0, False, False
+    params.n_ctx, params.n_parallel = 8192, 1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    server = xllamacpp.Server(params)  # runs for as long as somebody holds it
+    yield f"{server.listening_address}/v1"
+    del server
+
+
+@pytest.fixture
+def scripted() -> Iterator[Scripted]:
+    """An OpenAI-compatible server that lists `qwen3:8b` and does what its script says."""
+    with Scripted([MODEL]) as server:
+        yield server

@@ -56,7 +56,7 @@ _WORD = re.compile(r"'\w+| ?[A-Za-z]+|\d| ?[^\sA-Za-z\d]+\n*|\s*\n+|\s+(?!\S)|\s
 _SPLIT = re.compile("(" + "|".join(map(re.escape, SPECIALS + MARKERS)) + ")")
 
 
-def write_tiny_qwen3(path: Path, seed: int = 0) -> Path:
+def write_tiny_qwen3(path: Path, seed: int = 0, context: int = CONTEXT) -> Path:
     """The model at `path`, the same bytes for the same seed."""
     rng = np.random.default_rng(seed)
     tokens, merges, encoded = _tokenizer((*SAMPLE, EXTRA))
@@ -65,7 +65,7 @@ def write_tiny_qwen3(path: Path, seed: int = 0) -> Path:
     writer = gguf.GGUFWriter(path, "qwen3")
     writer.add_name("Tiny Qwen3 test model")
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    writer.add_context_length(CONTEXT)
+    writer.add_context_length(context)
     writer.add_embedding_length(width)
     writer.add_block_count(LAYERS)
     writer.add_feed_forward_length(FEED_FORWARD)

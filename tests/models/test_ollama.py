@@ -1,11 +1,8 @@
-"""The Ollama backend against a real engine, against servers that misbehave, and against Ollama itself when there.
-
-With GOFER_OLLAMA_HOST set, the contract at the top also runs there, with GOFER_TEST_MODEL (default qwen3:8b).
-"""
+"""The Ollama backend against a real engine, and against servers that misbehave. What every backend must do is in
+`test_contract.py`."""
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -18,7 +15,7 @@ from typing import Any
 import pytest
 
 from agent.errors import BadConfig, CredentialsRefused, Doubt, GoferError, ModelAway, Refused, TimeUp
-from agent.models.base import Model, Request
+from agent.models.base import Request
 from agent.models.ollama import Ollama
 from tests.engine.faults import Fault, Say
 from tests.engine.fixtures import MODEL
@@ -43,67 +40,22 @@ def ollama(standin: OllamaStandIn) -> Ollama:
     return Ollama(standin.url, connect_timeout=2, load_timeout=20)
 
 
-# The contract: any server that works
+# What is asked for, and what is sent
 
 
-def _servers() -> list[str]:
-    return ["stand-in", *(["ollama"] if os.environ.get("GOFER_OLLAMA_HOST") else [])]
-
-
-@pytest.fixture(params=_servers())
-def working(request: pytest.FixtureRequest) -> tuple[Model, str]:
-    if request.param == "ollama":
-        host, model = os.environ["GOFER_OLLAMA_HOST"], os.environ.get("GOFER_TEST_MODEL", MODEL)
-        return Ollama(host, allow_remote=True), model
-    return Ollama(request.getfixturevalue("standin").url), MODEL
-
-
-def test_a_question_with_a_schema_gets_data_of_that_schema(working: tuple[Model, str]) -> None:
-    backend, model = working
-    answer = backend.ask(replace(ASKED, model=model))
-    assert answer.data.keys() == {"label", "ok"}
-    assert answer.usage.model == model
-    assert len(answer.usage.digest) == 64
-    assert answer.usage.input_tokens > 20
-    assert 0 < answer.usage.output_tokens <= 200
-
-
-def test_a_question_without_a_schema_gets_text(working: tuple[Model, str]) -> None:
-    backend, model = working
-    answer = backend.ask(replace(REQUEST, model=model))
-    assert answer.text and answer.data is None
-
-
-@pytest.mark.parametrize("level", ["off", "low", "medium", "high"])
-def test_l08_no_thinking_is_in_the_answer_at_any_level(working: tuple[Model, str], level: str) -> None:
-    backend, model = working
-    answer = backend.ask(replace(REQUEST, model=model, thinking=level, context=8192 if level == "high" else 4096))
-    assert "<think>" not in answer.text and "Okay so this person" not in answer.text
-
-
-def test_health_names_the_models_that_are_there(working: tuple[Model, str]) -> None:
-    backend, model = working
-    assert model in backend.health(model).models
-    assert backend.health(model).ok
-
-
-def test_l02_a_model_that_is_not_pulled_is_named_with_the_command_and_never_pulled(working: tuple[Model, str]) -> None:
-    backend, _ = working
+def test_l02_a_model_that_is_not_pulled_is_named_with_the_command_and_never_pulled(
+    ollama: Ollama, standin: OllamaStandIn
+) -> None:
     with pytest.raises(ModelAway) as caught:
-        backend.ask(replace(REQUEST, model="nobody-has-this:1b"))
+        ollama.ask(replace(REQUEST, model="nobody-has-this:1b"))
     assert caught.value.fix == "ollama pull nobody-has-this:1b"
-    health = backend.health("nobody-has-this:1b")
+    health = ollama.health("nobody-has-this:1b")
     assert (health.ok, health.fix) == (False, "ollama pull nobody-has-this:1b")
+    assert not [path for path, _ in standin.requests if path == "/api/pull"]
 
 
-def test_l04_a_prompt_that_is_too_long_is_doubted_and_not_cut(working: tuple[Model, str]) -> None:
-    backend, model = working
-    with pytest.raises(Doubt) as caught:
-        backend.ask(replace(REQUEST, model=model, prompt="word " * 4000))
-    assert caught.value.reason == "too-long"
-
-
-# What is sent
+def test_l12_the_answer_names_the_digest_of_its_model(ollama: Ollama, standin: OllamaStandIn) -> None:
+    assert ollama.ask(REQUEST).usage.digest == standin.digests[MODEL]
 
 
 def test_every_chat_is_explicit_about_thinking_cutting_and_bounds(ollama: Ollama, standin: OllamaStandIn) -> None:
@@ -112,7 +64,7 @@ def test_every_chat_is_explicit_about_thinking_cutting_and_bounds(ollama: Ollama
     (chat,) = standin.chats
     assert (chat["think"], chat["truncate"], chat["shift"], chat["stream"]) == (False, False, False, True)
     assert chat["format"] == SCHEMA
-    assert chat["options"] == {"temperature": 0, "num_ctx": 4096, "num_predict": 200}
+    assert chat["options"] == {"temperature": 0, "seed": 0, "num_ctx": 4096, "num_predict": 200}
     assert not [path for path, _ in standin.requests if path == "/api/pull"]
 
 

@@ -78,10 +78,38 @@ def test_code_has_no_model_and_costs_nothing() -> None:
     assert (row["model"], row["provider"], row["cost_usd"], row["reason"]) == ("none", "none", 0.0, None)
 
 
-def test_a_baseline_is_priced_per_million_tokens_with_its_date() -> None:
-    row = json.loads(ledger.line(local_run(), GATE, ledger.Baseline("claude-opus-4-6", 5.0, 25.0, DAY)))
-    assert (row["baseline_model"], row["price_date"]) == ("claude-opus-4-6", "2026-11-20")
-    assert row["baseline_usd"] == pytest.approx((812 * 5 + 164 * 25) / 1e6)
+def test_a_baseline_is_told_with_the_date_of_its_price() -> None:
+    row = json.loads(ledger.line(local_run(), GATE, ledger.Baseline("claude-opus-4-6", 0.00816, DAY)))
+    assert (row["baseline_model"], row["baseline_usd"], row["price_date"], row["estimated"]) == (
+        "claude-opus-4-6",
+        0.00816,
+        "2026-11-20",
+        False,
+    )
+
+
+def test_a_baseline_without_a_price_is_null_and_has_no_date() -> None:
+    row = json.loads(ledger.line(local_run(), GATE, ledger.Baseline("no-such-model", None, DAY)))
+    assert (row["baseline_model"], row["baseline_usd"], row["price_date"]) == ("no-such-model", None, None)
+
+
+def test_an_estimated_baseline_makes_the_line_estimated() -> None:
+    guess = ledger.Baseline("claude-opus-4-6", 0.042, DAY, estimated=True)
+    row = json.loads(ledger.line(code_run(), GATE, guess))
+    assert (row["estimated"], row["cost_usd"], row["baseline_usd"]) == (True, 0.0, 0.042)
+
+
+def test_the_price_date_is_that_of_the_cost_where_money_was_paid() -> None:
+    paid = local_run(usage=(Usage("big", "somewhere", input_tokens=9, cost_usd=0.01),))
+    baseline, charged = ledger.Baseline("claude-opus-4-6", 0.5, DAY), date(2026, 11, 9)
+    assert json.loads(ledger.line(paid, GATE, baseline, charged))["price_date"] == "2026-11-09"
+    assert json.loads(ledger.line(local_run(), GATE, baseline, charged))["price_date"] == "2026-11-20"
+
+
+def test_the_embedded_model_and_a_server_of_ones_own_cost_nothing() -> None:
+    embedded = local_run(usage=(Usage("qwen3:4b", "embedded", input_tokens=9),))
+    own = local_run(usage=(Usage("qwen3:4b", "work", input_tokens=9, cost_usd=0.0),))
+    assert [json.loads(ledger.line(run, GATE))["cost_usd"] for run in (embedded, own)] == [0.0, 0.0]
 
 
 def test_the_reason_of_a_hand_off_or_a_failure_is_told() -> None:

@@ -71,7 +71,7 @@ def test_the_body_is_the_format_to_the_letter() -> None:
 
 
 def test_the_front_matter_has_the_keys_of_the_format_in_their_order() -> None:
-    priced = ReportSettings(baseline=Baseline("claude-opus-4-6", 5.0, 25.0, date(2026, 11, 1)))
+    priced = ReportSettings(baseline=Baseline("claude-opus-4-6", 0.00816, date(2026, 11, 1)))
     text = render(local_run(), priced)
     assert list(frontmatter.read(text).values) == [
         "type",

@@ -1,0 +1,99 @@
+"""Paying: the caps before a paid model is asked, the price of its answer after it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from agent.clock import utc_now
+from agent.config import Settings
+from agent.errors import CredentialsRefused, Doubt, Unasked
+from agent.models.base import Answer, Model, Request, Stop
+from agent.models.gate import estimate, output_limit
+from agent.money.prices import Price, Prices
+from agent.money.spending import Reservation, Spending, worst_case
+from agent.vault.values import Task, Usage
+
+ACCOUNT, PRICES = "spending.sqlite", "prices.json"
+_TEMPLATE_SHARE = 256  # tokens: what a chat template and the schema's wrapping add, generously
+
+
+class Purse:
+    """The caps of this machine for the tasks of one vault. The account lies beside the state folders of all vaults,
+    which share it; without a state folder nothing may be spent."""
+
+    def __init__(self, settings: Settings, state: Path | None) -> None:
+        self._spending = Spending((state or Path(os.devnull)).parent / ACCOUNT, settings.money)
+        self._vault = hashlib.sha256(str(state).encode()).hexdigest()[:8]
+
+    def reserve(self, task_id: str, worst_usd: float | None, *, budget: float | None, now: datetime) -> Reservation:
+        """Set the worst case aside for a task of this vault. Raises Doubt `budget` when a cap forbids it."""
+        return self._spending.reserve(f"{self._vault}/{task_id}", worst_usd, budget=budget, now=now)
+
+    def settle(self, reservation: Any, actual_usd: float | None) -> None:
+        """Put the real cost in its place; None: the worst case stays."""
+        self._spending.settle(reservation, actual_usd)
+
+    def release(self, reservation: Any) -> None:
+        """Give it back: surely nothing was sent."""
+        self._spending.release(reservation)
+
+
+class Till:
+    """Asks paid models. What cannot be priced is not asked, and what was asked is paid for."""
+
+    def __init__(self, purse: Purse, prices: Prices) -> None:
+        self._purse, self._prices = purse, prices
+
+    def ask(self, backend: Model, request: Request, provider: str, task: Task, stop: Stop) -> Answer:
+        """The backend's answer, with its cost in the usage. Raises what the backend raises, and Doubt `budget` before
+        anything is sent when a cap would be passed or the price is unknown."""
+        price = self._prices.of(provider, request.model)
+        worst = worst_case(_sent(request), output_limit(request), price)
+        reservation = self._purse.reserve(task.id, worst, budget=task.budget_usd, now=utc_now())
+        try:
+            answer = backend.ask(request, stop=stop)
+        except Doubt as doubt:
+            doubt.usage = tuple(_priced(usage, price) for usage in doubt.usage)
+            # A prompt that cannot fit is refused before it is sent; everything else was, whatever came back.
+            self._purse.settle(reservation, _sum(doubt.usage) if doubt.usage else None)
+            raise
+        except (Unasked, CredentialsRefused):
+            self._purse.release(reservation)
+            raise
+        except BaseException:
+            self._purse.settle(reservation, None)
+            raise
+        answer = replace(answer, usage=_priced(answer.usage, price))
+        self._purse.settle(reservation, answer.usage.cost_usd)
+        return answer
+
+
+def till(settings: Settings, state: Path | None) -> Till:
+    """The till of this machine for one vault."""
+    return Till(Purse(settings, state), price_list(settings, state))
+
+
+def price_list(settings: Settings, state: Path | None) -> Prices:
+    """The prices in force; what the shipped table said is remembered beside the state folders."""
+    return Prices(settings.prices, state.parent / PRICES if state else None)
+
+
+def _sent(request: Request) -> int:
+    schema = estimate(str(request.schema)) * 2 if request.schema else 0  # it is sent in the prompt and as a form
+    return estimate(request.system) + estimate(request.prompt) + schema + _TEMPLATE_SHARE
+
+
+def _priced(usage: Usage, price: Price | None) -> Usage:
+    """With its cost, None where the server did not count."""
+    counted = usage.input_tokens and usage.output_tokens
+    return replace(usage, cost_usd=price.cost(usage.input_tokens, usage.output_tokens) if price and counted else None)
+
+
+def _sum(usage: tuple[Usage, ...]) -> float | None:
+    costs = [one.cost_usd for one in usage if one.cost_usd is not None]
+    return sum(costs) if len(costs) == len(usage) else None

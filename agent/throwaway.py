@@ -1,0 +1,66 @@
+"""A throw-away vault with a bare remote beside it, for what shows or tries all of Gofer without touching anything."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import frontmatter
+from agent.config import state_dir
+from agent.git.command import Git
+from agent.newvault import make_vault
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One temporary folder: the vault in it, its bare remote, and what the environment must say to work there."""
+
+    folder: Path
+
+    @property
+    def vault(self) -> Path:
+        return self.folder / "vault"
+
+    @property
+    def remote(self) -> Path:
+        return self.folder / "remote.git"
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        return {"GOFER_STATE_DIR": str(self.folder / "state")}
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """What the throw-away person has in their vault: path → text."""
+        for name, text in files.items():
+            path = self.vault / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+
+    def drop(self, tasks: Mapping[str, str]) -> None:
+        """Task files for the inbox: name → text. Each is marked as whole, so that nobody waits for it to settle."""
+        self.write({f"inbox/{name}": _marked(text) for name, text in tasks.items()})
+
+
+@contextmanager
+def throwaway(name: str, *, keep: bool = False) -> Iterator[Place]:
+    """A new vault `gofer-<name>-…` in the temporary folder, pushed to nowhere but its own remote; gone afterwards
+    unless `keep`."""
+    place = Place(Path(tempfile.mkdtemp(prefix=f"gofer-{name}-")))
+    try:
+        Git(place.folder).run("init", "--quiet", "--bare", "--initial-branch=main", "--template=", str(place.remote))
+        make_vault(place.vault, state_dir(place.vault, place.env), remote=str(place.remote))
+        yield place
+    finally:
+        if not keep:
+            shutil.rmtree(place.folder, ignore_errors=True)
+
+
+def _marked(text: str) -> str:
+    # Text alone is amended: a header that is broken on purpose has to stay so.
+    if not text.startswith("---\n"):
+        return frontmatter.dump({"status": "open"}, text)
+    return text if "\nstatus:" in text else text.replace("---\n", "---\nstatus: open\n", 1)
