@@ -176,19 +176,41 @@ def test_a_task_of_codes_is_never_answered_with_words(house: House, led: Led) ->
     assert asked(house) == ""
 
 
-@pytest.mark.parametrize(("max_usd", "worst"), [(0.5, "0.50"), (None, "nobody knows")])
-def test_without_money_a_command_that_may_cost_some_is_not_started(
-    house: House, led: Led, max_usd: float | None, worst: str
+@pytest.mark.parametrize(
+    ("max_usd", "caps", "header", "words"),
+    [
+        (0.5, "", "", "money.per_task_usd in config.toml"),
+        (0.5, "[money]\nper_task_usd = 1\nper_day_usd = 0.4\nper_month_usd = 9\n", "", "money.per_day_usd"),
+        (0.5, "[money]\nper_task_usd = 1\nper_day_usd = 1\nper_month_usd = 9\n", "budget_usd: 0.1\n", "budget_usd"),
+        (None, "[money]\nper_task_usd = 1\nper_day_usd = 1\nper_month_usd = 9\n", "", "unknown"),
+    ],
+)
+def test_a_command_that_may_cost_more_than_is_allowed_is_not_started(
+    house: House, led: Led, max_usd: float | None, caps: str, header: str, words: str
 ) -> None:
-    keys = {} if max_usd is None else {"max_usd": max_usd}
-    led(printing(house.folder, "claude", CLAUDE), **keys)
+    led(printing(house.folder, "claude", CLAUDE), more=caps, max_usd=max_usd or 0)
     if max_usd is None:
         house.config.write_text(house.config.read_text().replace("max_usd = 0\n", ""))
-    house.drop("plan.md", PLAN)
+    house.drop("plan.md", PLAN.replace("open\n", f"open\n{header}"))
     assert ended(house)["status"] == "handed-off"
     (handoff,) = handoffs(house)
-    assert frontmatter.read(handoff).values["reason"] == "budget" and worst in handoff
+    assert frontmatter.read(handoff).values["reason"] == "budget"
+    tried = handoff.partition("## What was tried")[2].partition("## Context")[0].replace("\\", "")
+    assert words in tried + handoff and "command:claude" in tried
     assert asked(house) == ""
+
+
+def test_what_a_command_cost_counts_and_what_it_does_not_tell_counts_as_the_most(house: House, led: Led) -> None:
+    caps = "[money]\nper_task_usd = 0.5\nper_day_usd = 0.6\nper_month_usd = 9\n"
+    led(printing(house.folder, "claude", CLAUDE), more=caps, max_usd=0.5)
+    for number in (1, 2):  # each costs 0.0123
+        house.drop(f"plan-{number}.md", PLAN.replace("billing", f"billing-{number}"))
+        assert ended(house)["status"] == "done"
+    led(printing(house.folder, "claude", {"result": "Lima."}), more=caps, max_usd=0.5)
+    house.drop("plan-3.md", PLAN.replace("billing", "billing-3"))
+    assert ended(house)["status"] == "done" and "cost_usd" not in house.header("plan-3")
+    house.drop("plan-4.md", PLAN.replace("billing", "billing-4"))
+    assert ended(house)["status"] == "handed-off", "0.5 of 0.6 counts as spent"
 
 
 def test_files_that_the_task_names_are_sent_but_private_ones_and_secrets_are_not(house: House, led: Led) -> None:

@@ -13,13 +13,13 @@ import pytest
 
 from agent.claims import Claim
 from agent.config import load_settings
-from agent.errors import Doubt, ModelAway, TimeUp
+from agent.errors import Busy, Doubt, ModelAway, TimeUp
 from agent.executors import Executors
 from agent.files import VaultFiles
 from agent.gate import OutputGate
 from agent.handlers import is_quick
 from agent.inbox import Drop
-from agent.leading import MARGIN, AskPaid, Lead, NoMoney, Purse
+from agent.leading import MARGIN, AskPaid, Lead, Purse
 from agent.models.base import Answer
 from agent.runner import Run
 from agent.runs import RunFolder
@@ -70,7 +70,7 @@ class Place:
         env = {**os.environ, "GOFER_CONFIG": str(self.folder / "config.toml")}
         settings = load_settings(self.folder / "vault", env).checked()
         files = VaultFiles(self.folder / "vault")
-        return Lead(settings, Executors(settings.executors, env), files, purse or NoMoney(), ask_paid)
+        return Lead(settings, Executors(settings.executors, env), files, purse or Wallet(0.0), ask_paid)
 
     def command(self, path: Path, purse: Purse | None = None, **keys: object) -> Lead:
         table = registered("executors", "claude", path, **{"output": "json", "max_usd": 0.5, **keys})
@@ -103,6 +103,18 @@ def test_a_command_that_does_not_say_what_it_cost_is_settled_as_unknown(place: P
     purse = Wallet(1.0)
     place.command(printing(place.folder, "claude", {"result": "Lima"}), purse).act(place.run(), COMPLEX)
     assert purse.log[-1] == "settle None" and purse.left == 0.5
+
+
+class Stuck(Wallet):
+    def settle(self, reservation: object, actual_usd: float | None) -> None:
+        raise Busy("the account is held by others")
+
+
+def test_an_answer_that_was_paid_for_is_not_lost_when_the_account_cannot_be_written(place: Place) -> None:
+    purse = Stuck(1.0)
+    result = place.command(printing(place.folder, "claude", CLAUDE), purse).act(place.run(), COMPLEX)
+    assert result.status is Status.DONE and purse.left == 0.5, "the worst case goes on counting"
+    assert "the account is held by others" in (place.folder / "run/run.log").read_text()
 
 
 def test_a_command_that_fails_or_is_too_slow_may_have_cost_money_and_one_that_never_started_has_not(
