@@ -59,12 +59,14 @@ class Lead:
         """How much longer a run may take because it may come to the lead. A time limit of the task's own stands."""
         if task.timeout or task.problem or not self.acts(task, decision):
             return 0.0
-        name, model = self._command, self.settings.lead.via.partition("/")[0]
-        if name:
+        if name := self._command:
             listed = self.executors.listed
             return listed[name].timeout_seconds + MARGIN if name in listed else 0.0
-        provider = self.settings.providers.get(model)
-        return provider.connect_seconds + 2 * provider.answer_seconds + MARGIN if provider else 0.0
+        settings, name = self.settings, self.settings.lead.via.partition("/")[0]
+        if provider := settings.providers.get(name):
+            return provider.connect_seconds + 2 * provider.answer_seconds + MARGIN
+        own = settings.embedded if name == "embedded" else settings.ollama
+        return own.load_seconds + 2 * own.answer_seconds + MARGIN
 
     def act(
         self, run: Run, reason: HandoffReason, tried: tuple[str, ...] = (), findings: tuple[str, ...] = ()
