@@ -12,6 +12,7 @@ import pytest
 from agent import frontmatter
 from tests.e2e.support import House, eventually
 from tests.engine.faults import Say
+from tests.engine.openai_faults import Says, Scripted
 from tests.engine.standin import OllamaStandIn
 from tests.lead.commands import CLAUDE, printing, registered, script
 
@@ -275,6 +276,45 @@ def test_a_model_that_is_away_as_the_lead_ends_in_the_hand_off(house: House, sta
     house.drop("plan.md", PLAN)
     assert ended(house)["status"] == "handed-off"
     assert "ollama pull llama9:1b" in handoffs(house)[0].partition("was tried")[2].replace("\\", "")
+
+
+PAID = """
+[lead]
+via = "shop/qwen3:8b"
+[providers.shop]
+url = "%s"
+local = false
+key = "sk-planted-4d1f7c"
+[prices."shop/qwen3:8b"]
+input = 10
+output = 100
+dated = 2026-11-01
+[money]
+per_task_usd = %s
+per_day_usd = 5
+per_month_usd = 9
+"""
+
+
+def test_a_paid_model_as_the_lead_is_paid_for_and_the_ledger_says_what(
+    house: House, standin: OllamaStandIn, scripted: Scripted
+) -> None:
+    house.config.write_text(FAST + PAID % (scripted.url, 5))
+    unsure(standin)
+    counted = {"prompt_tokens": 1500, "completion_tokens": 20}
+    scripted.script.append(Says("Lima.\n\nSurely.", usage=counted))
+    house.drop("peru.md", PERU)
+    assert ended(house)["status"] == "done", handoffs(house)[0].partition("was tried")[2]
+    (line,) = house.ledger()
+    assert (line["provider"], line["cost_usd"]) == ("shop", pytest.approx(0.015 + 0.002))
+    assert "Cusco?" in scripted.chats[0]["messages"][-1]["content"]
+
+
+def test_a_paid_model_over_the_cap_is_not_asked(house: House, scripted: Scripted) -> None:
+    house.config.write_text(FAST + PAID % (scripted.url, 0.01))
+    house.drop("plan.md", PLAN)
+    assert ended(house)["status"] == "handed-off"
+    assert frontmatter.read(handoffs(house)[0]).values["reason"] == "budget" and scripted.chats == []
 
 
 # -- verify ----------------------------------------------------------------------------------------------------------
