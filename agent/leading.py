@@ -39,22 +39,6 @@ class Purse(Protocol):
         """Nothing was spent."""
 
 
-class NoMoney:
-    """The purse of a machine that spends nothing: only what costs nothing may be asked."""
-
-    def reserve(self, task_id: str, worst_usd: float | None, *, budget: float | None, now: datetime) -> object:
-        if worst_usd != 0:
-            worst = "nobody knows how much" if worst_usd is None else f"up to {worst_usd:.2f} US dollars"
-            raise Doubt(f"it may cost money ({worst}), and none may be spent here", reason="budget")
-        return None
-
-    def settle(self, reservation: object, actual_usd: float | None) -> None:
-        pass
-
-    def release(self, reservation: object) -> None:
-        pass
-
-
 @dataclass(frozen=True, slots=True)
 class Lead:
     """The lead as this machine's `lead.via` says. `ask_paid` None: no model can be the lead here."""
@@ -75,12 +59,14 @@ class Lead:
         """How much longer a run may take because it may come to the lead. A time limit of the task's own stands."""
         if task.timeout or task.problem or not self.acts(task, decision):
             return 0.0
-        name, model = self._command, self.settings.lead.via.partition("/")[0]
-        if name:
+        if name := self._command:
             listed = self.executors.listed
             return listed[name].timeout_seconds + MARGIN if name in listed else 0.0
-        provider = self.settings.providers.get(model)
-        return provider.connect_seconds + 2 * provider.answer_seconds + MARGIN if provider else 0.0
+        settings, name = self.settings, self.settings.lead.via.partition("/")[0]
+        if provider := settings.providers.get(name):
+            return provider.connect_seconds + 2 * provider.answer_seconds + MARGIN
+        own = settings.embedded if name == "embedded" else settings.ollama
+        return own.load_seconds + 2 * own.answer_seconds + MARGIN
 
     def act(
         self, run: Run, reason: HandoffReason, tried: tuple[str, ...] = (), findings: tuple[str, ...] = ()
@@ -147,13 +133,21 @@ class Lead:
             self.purse.release(reservation)
             raise
         except Doubt as doubt:
-            self.purse.settle(reservation, _cost(doubt.usage))
+            self._settle(run, reservation, _cost(doubt.usage))
             raise
         except BaseException:
-            self.purse.settle(reservation, None)
+            self._settle(run, reservation, None)
             raise
-        self.purse.settle(reservation, done.usage.cost_usd)
+        self._settle(run, reservation, done.usage.cost_usd)
         return done
+
+    def _settle(self, run: Run, reservation: object, actual_usd: float | None) -> None:
+        """Account for what was spent. The account may refuse: then the worst case goes on counting, and what was paid
+        for must not be lost for that."""
+        try:
+            self.purse.settle(reservation, actual_usd)
+        except GoferError as error:
+            run.folder.note(f"what the lead cost could not be written down: {error}")
 
     def _failed(
         self, run: Run, reason: HandoffReason, tried: tuple[str, ...], findings: tuple[str, ...], error: GoferError
@@ -161,9 +155,9 @@ class Lead:
         """The hand-off after a lead that was asked in vain: why is told, and what it cost is counted."""
         run.folder.note(f"the lead did not answer: {error}")
         budget = isinstance(error, Doubt) and error.reason == HandoffReason.BUDGET
-        said = error.tried if isinstance(error, Doubt) and error.tried else f"{self.settings.lead.via}: {error}"
-        spent = error.usage if isinstance(error, Doubt) else ()
-        usage = (*run.spent, *_new(run, spent))
+        tells = isinstance(error, Doubt) and error.tried and not budget
+        said = error.tried if isinstance(error, Doubt) and tells else f"{self.settings.lead.via}: {error}"
+        usage = (*run.spent, *_new(run, error.usage if isinstance(error, Doubt) else ()))
         return _handed(run, HandoffReason.BUDGET if budget else reason, (*tried, said), (*findings, said), usage)
 
 
