@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,7 @@ class Asking:
         backend = self.backends.get(target.provider)
         try:
             if self.backends.is_local(target.provider):
-                answer = backend.ask(request, stop=stop)
+                answer = _free(backend, request, stop)
             else:
                 self._may_leave(run, target)
                 answer = self._paying().ask(backend, request, target.provider, run.task, stop)
@@ -180,3 +181,13 @@ class Asking:
             return (self.root / "prompts" / name).read_text("utf-8")
         except (OSError, UnicodeDecodeError):
             return None
+
+
+def _free(backend: Model, request: Request, stop: Stop) -> Answer:
+    """The answer of a server of one's own: it costs nothing, and the usage says so, whatever became of it."""
+    try:
+        answer = backend.ask(request, stop=stop)
+    except Doubt as doubt:
+        doubt.usage = tuple(replace(usage, cost_usd=0.0) for usage in doubt.usage)
+        raise
+    return replace(answer, usage=replace(answer.usage, cost_usd=0.0))

@@ -1,7 +1,7 @@
 """Ollama (https://github.com/ollama/ollama/blob/main/docs/api.md), through its own package's client.
 
-One question is three steps on one connection: find the model by name, load it, chat. Each has its own time limit,
-because a cold start takes minutes and an answer should not. The package (0.6.3) can send neither `truncate: false`
+One question is three steps on one connection: find the model by name, load it, chat; the first two fall away while it
+is loaded. Each has its own time limit, because a cold start takes minutes and an answer should not. The package (0.6.3) can send neither `truncate: false`
 nor `shift: false`, without which the server cuts a long prompt silently, so the chat is posted through its transport.
 """
 
@@ -86,8 +86,12 @@ class Ollama:
         return Line(self.host, self._connect_timeout, server="Ollama", fix="ollama serve", client=client)
 
     def _attempt(self, line: Line, request: Request, stop: Stop) -> Reply:
-        model = self._pick(self._pulled(line, stop), request.model)
-        window = self._load(line, model, request, stop)
+        model = self._loaded(line, request, stop)
+        if model:
+            window = request.context
+        else:
+            model = self._pick(self._pulled(line, stop), request.model)
+            window = self._load(line, model, request, stop)
         must_fit(replace(request, context=window))  # the model's own limit can lie below the size asked for
         refused = ""
         for think in _levels(request.thinking):
@@ -101,6 +105,15 @@ class Ollama:
             notes = (f"thinking level '{refused}' was refused; used {_word(think)}",) if refused else ()
             return replace(reply, digest=model.digest, context=window, thinking=_word(think), notes=notes)
         raise AssertionError("the last level is off, and that either answers or raises")
+
+    def _loaded(self, line: Line, request: Request, stop: Stop) -> _Pulled | None:
+        """The model, when it is in memory with just the context asked for: then nothing is left to find or to load."""
+        for one in self._told(line, stop, "/api/ps"):
+            name, digest = str(one.get("model") or one.get("name") or ""), str(one.get("digest") or "")
+            elsewhere = one.get("remote_host") or one.get("remote_model") or _CLOUD.search(name.lower())
+            if _same(name, request.model) and digest and not elsewhere and one.get("context_length") == request.context:
+                return _Pulled(name, digest, "")
+        return None
 
     def _pulled(self, line: Line, stop: Stop, seconds: float = _TALK_SECONDS) -> list[_Pulled]:
         listed = self._told(line, stop, "/api/tags", seconds)

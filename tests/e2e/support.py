@@ -64,6 +64,7 @@ class House:
             "GOFER_STATE_DIR": str(folder / "state"),
             "GOFER_CONFIG": str(self.config),
             "GOFER_OLLAMA_HOST": ollama or f"http://127.0.0.1:{closed_port()}",
+            "GOFER_MODELS_DIR": str(folder / "models"),
             "NO_COLOR": "1",
             "PYTHONWARNINGS": "error",
             "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),

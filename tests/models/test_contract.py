@@ -15,9 +15,11 @@ import pytest
 
 from agent.errors import Doubt, ModelAway, TimeUp
 from agent.models.base import Model, Request
+from agent.models.embedded import Embedded
 from agent.models.ollama import Ollama
 from agent.models.openai import OpenAICompatible
 from tests.engine.fixtures import MODEL
+from tests.engine.tiny_qwen3 import write_tiny_qwen3
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -52,9 +54,17 @@ def _openai_on_real_ollama(_: pytest.FixtureRequest) -> Made:
     return OpenAICompatible("ollama-v1", f"{url.rstrip('/')}/v1", thinking="effort"), OLLAMA_MODEL
 
 
+def _embedded(request: pytest.FixtureRequest) -> Made:
+    place = request.getfixturevalue("tmp_path_factory").mktemp("embedded")
+    backend = Embedded(write_tiny_qwen3(place / "tiny.gguf", context=8192))
+    request.addfinalizer(backend.close)
+    return backend, backend.name
+
+
 backends: list[tuple[str, Callable[[pytest.FixtureRequest], Made]]] = [
     ("ollama on the stand-in", _ollama_on_the_stand_in),
     ("openai on llama-server", _openai_on_llama_server),
+    ("embedded", _embedded),
 ]
 if OLLAMA_HOST:
     backends += [("ollama", _real_ollama), ("openai on ollama", _openai_on_real_ollama)]

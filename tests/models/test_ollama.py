@@ -156,7 +156,20 @@ def test_l03_an_answer_that_trickles_ends_at_its_limit_too(ollama: Ollama, stand
 def test_l03_loading_has_a_limit_of_its_own(standin: OllamaStandIn) -> None:
     standin.faults.append(Fault.LOAD_HANGS)
     with within(5), pytest.raises(ModelAway, match="was not loaded"):
-        Ollama(standin.url, load_timeout=QUICK).ask(replace(ASKED, timeout=60))
+        Ollama(standin.url, load_timeout=QUICK).ask(replace(ASKED, timeout=60, context=2048))
+
+
+def test_a_model_that_is_loaded_as_wanted_is_neither_looked_for_nor_loaded_again(
+    ollama: Ollama, standin: OllamaStandIn
+) -> None:
+    cold = ollama.ask(ASKED)
+    standin.requests.clear()
+    warm = ollama.ask(ASKED)
+    assert [path for path, _ in standin.requests] == ["/api/ps", "/api/chat"]
+    assert warm.usage.digest == cold.usage.digest
+    standin.requests.clear()
+    ollama.ask(replace(ASKED, context=2048))  # another context is another loading
+    assert [path for path, _ in standin.requests] == ["/api/ps", "/api/tags", "/api/chat", "/api/ps", "/api/chat"]
 
 
 def test_a_stopped_run_leaves_the_server_at_once(ollama: Ollama, standin: OllamaStandIn) -> None:
