@@ -212,8 +212,6 @@ class _Talk:
 
 def _gone(process: subprocess.Popen[bytes]) -> bool:
     """Whether it has ended. It is not reaped: until then nobody else can have its number."""
-    if process.returncode is not None:
-        return True
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
