@@ -101,9 +101,9 @@ class Asking:
 
     def ask_once(
         self, wanted: str, prompt: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 1024,
-        system: str = "", stop: Stop = never,
+        system: str = "", timeout: float | None = None, stop: Stop = never,
     ) -> Answer:  # fmt: skip
-        """One answer outside of any task, from a local model."""
+        """One answer outside of any task, from a local model; Refused for a paid one."""
         target = self.target(wanted)
         if not self.backends.is_local(target.provider):
             raise Refused(f"'{wanted}' is a paid model", why="nothing outside a task has a budget")
@@ -116,7 +116,7 @@ class Asking:
                 schema,
                 max_tokens,
                 self._context(target),
-                self.backends.answer_seconds(target.provider),
+                timeout or self.backends.answer_seconds(target.provider),
             ),
             stop=stop,
         )

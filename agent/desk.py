@@ -38,11 +38,14 @@ from agent.holding import Holding
 from agent.intake import RECHECK, Intake, Rest
 from agent.journal import Journal, Record
 from agent.landing import Landing
+from agent.measuring import Measured
 from agent.meeting import Meeting
 from agent.models.base import Model
+from agent.money.baseline import Baselines
 from agent.notes import Notes
 from agent.opening import inbox, staging, take_lock
 from agent.outlet import Outlet
+from agent.paying import price_list
 from agent.persons import Persons
 from agent.presence import Presence
 from agent.publish import GROUP, Published, Publisher
@@ -115,7 +118,8 @@ class Desk:
         self.router = Router(root, settings.names)
         self.roster = Roster(names(self.worker, self.workers))
         self.asking = Asking(root, settings, model, state=state, env=env)
-        scribe = Scribe(root, gate, settings, self.worker)
+        baselines = Baselines(price_list(settings, state), settings.money.baseline, Measured(root, state))
+        scribe = Scribe(root, gate, settings, self.worker, baselines)
         attempts = settings.tasks.max_attempts
         repos = ListedRepos(settings.repos, root, self.repository.common_dir)
         self.workbench = Workbench(

@@ -130,6 +130,10 @@ class Landing:
         runs = {record.source: record.revision for record in records if record.source}
         self.branch.await_others()
         remove_all(self.publisher.files, runs, lambda path, raw: revision_of(raw) == runs[path])
+        # A file that was never committed is in neither tree: following the branch does not take it away.
+        gone = {c.path: c.before for record in records for c in record.changes if c.after is None}
+        gone = {path: sha for path, sha in gone.items() if self.repository.info(f"HEAD:{path}") is None}
+        remove_all(self.publisher.files, gone, lambda path, raw: _digest(raw) == gone[path])
         self.publisher.leaving = frozenset()
         crash.step("inbox cleared")
         self.journal.tell(record.key for record in records if record.status == "invalid")

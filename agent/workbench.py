@@ -14,6 +14,7 @@ from agent.handlers import HANDLERS, is_quick
 from agent.inbox import Drop
 from agent.runner import AnyLane, Ended, Run, Timed
 from agent.runs import RunFolders
+from agent.swapping import Swapping
 from agent.vault.values import Decision, Result, Status, Task, Who
 
 HANDOFF_LIMIT = 60.0  # seconds, for a run that only writes a hand-off
@@ -30,6 +31,7 @@ class Workbench:
     code: AnyLane
     local: AnyLane
     outside: AnyLane
+    swapping: Swapping = field(default_factory=Swapping)
     _known: Mapping[str, Any] = field(default_factory=dict)  # the facts, gathered at most once in one travel
     _unsettled: set[int] = field(default_factory=set)
 
@@ -49,7 +51,15 @@ class Workbench:
 
     def away(self, model: str) -> str:
         """Why a task for this model cannot start now, "" when it can."""
-        return self.bench.asking.away(model) or ("" if self.local.room else "the model is busy with another task")
+        asking, room = self.bench.asking, self.local.room
+        if away := asking.away(model):
+            return away
+        target = asking.target(model)
+        if not asking.backends.is_local(target.provider):
+            return "" if room else "the model is busy with another task"
+        at_work = [asking.target(run.decision.model) for run in self.local.runs if run.decision.who is Who.LOCAL]
+        busy = {other.model for other in at_work if other.provider == target.provider}
+        return self.swapping.why_not(target.provider, target.model, busy, room, time.monotonic())
 
     def quick(self, task: Task, decision: Decision) -> bool:
         """Whether a task runs at once, waiting for no model, no other machine and no lead."""

@@ -30,7 +30,7 @@ LAYERS = (
     ("leading", "checks"),
     ("pleading", "executors"),
     ("publish", "asking", "repos", "admission", "identity", "tray", "newvault", "stopping", "crew"),
-    ("runner", "facts", "remotes", "process", "paying", "swapping"),
+    ("runner", "facts", "remotes", "process", "paying", "swapping", "measuring"),
     ("ground",),
     ("sync", "presence"),
     ("lookout", "remembered"),

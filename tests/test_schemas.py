@@ -15,7 +15,7 @@ from agent.vault.values import HandoffReason, Priority, Role, Status, Tier, Who
 
 BUILT = {
     "sync",
-    "stats",
+    *("stats", "review", "smoke", "capability", "capability-compare"),
     "stop",
     "resume",
     *("route", "add", "list", "show", "run", "run-dry-run", "status", "doctor", "init", "retry", "cancel", "demo"),
@@ -102,6 +102,10 @@ def test_the_promised_fields_are_in_the_example(verb: str, fields: set[str]) -> 
         ("doctor", "checks", [{"name": "git", "ok": True}]),
         ("demo", "tasks", [{"id": "a"}]),
         ("approve", "plan", "abc"),
+        ("stats", "total", {"runs": 1}),
+        ("stats", "metrics", {"saved_usd": {"value": None, "target": 0, "met": "no"}}),
+        ("stats", "projection", {"days_with_data": -1}),
+        ("review", "samples", [{"id": "a"}]),
     ],
 )
 def test_a_wrong_value_is_refused(verb: str, field: str, value: object) -> None:

@@ -29,11 +29,11 @@ from agent.capability import (
     report_text,
 )
 from agent.cli.screen import find_vault, json_option, print_json, progress, table, vault_option
-from agent.config import Settings, load_settings
+from agent.config import load_settings, state_dir
 from agent.errors import ModelAway, TimeUp, Usage
 from agent.files import ANY, Beneath
 from agent.gate import OutputGate
-from agent.models.base import Answer, Request
+from agent.models.base import Answer
 from agent.text import slug
 
 FOLDER = "memory/capability"
@@ -70,12 +70,12 @@ def capability(
         return 0
     root = find_vault(vault)
     settings = load_settings(root, os.environ)
-    asking = Asking(root, settings)
+    asking = Asking(root, settings, state=state_dir(root, os.environ))
     if away := asking.away(model):
         raise ModelAway(f"'{model}' cannot be asked", why=away, fix="gofer doctor tells more")
     skills = [SKILLS[name] for name in only or SKILLS]
     stopped = _on_interrupt()
-    ask = _asker(asking, settings, model, seconds or settings.ollama.answer_seconds, stopped)
+    ask = _asker(asking, model, seconds, stopped)
     began = datetime.now(UTC)
     measured = measure(ask, skills, seed=seed, count=cases, told=_progress)
     progress("")
@@ -97,17 +97,13 @@ def _on_interrupt() -> threading.Event:
     return stopped
 
 
-def _asker(asking: Asking, settings: Settings, model: str, seconds: float, stopped: threading.Event) -> Ask:
-    target = asking.target(model)
-
+def _asker(asking: Asking, model: str, seconds: float | None, stopped: threading.Event) -> Ask:
     def ask(prompt: str, schema: Mapping[str, Any] | None, max_tokens: int) -> Answer:
         if stopped.is_set():
             raise TimeUp("it was stopped")
-        request = Request(
-            SYSTEM, prompt, target.model, schema=schema, max_tokens=max_tokens, context=settings.model.context,
-            timeout=seconds,
-        )  # fmt: skip
-        return asking.backend.ask(request, stop=stopped.is_set)
+        return asking.ask_once(
+            model, prompt, schema=schema, max_tokens=max_tokens, system=SYSTEM, timeout=seconds, stop=stopped.is_set
+        )
 
     return ask
 

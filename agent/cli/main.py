@@ -33,6 +33,7 @@ VERBS = {
     "review": ("review", "Ask the lead to judge samples of what was done here."),
     "retry": ("again", "Put a finished task back into the inbox."),
     "handoff": ("handoff", "What was handed to the lead: list, show, claim, answer."),
+    "model": ("model", "Models for llama.cpp inside Gofer: list, download."),
     "sync": ("sync", "One exchange with the remote: take what is new, publish what you dropped."),
     "smoke": ("smoke", "Try ten trivial tasks in a throw-away vault, each checked."),
     "capability": ("capability", "Measure what a model can do, by generated cases; compare two."),

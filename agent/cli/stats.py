@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -127,7 +127,7 @@ def percent(share: float | None) -> str:
 
 
 def _metrics(metrics: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    shown = {
+    shown: dict[str, tuple[Callable[[Any], str], str]] = {
         "heartbeats_local": (percent, "≥ {}"),
         "paid_tokens_fewer": (percent, "≥ {}"),
         "missed_critical_alerts": (str, "{}"),

@@ -152,7 +152,7 @@ class Backends:
             raise BadConfig(
                 f"no provider is called '{provider}'",
                 why="this machine's settings list none of that name",
-                fix=f'add [providers.{provider}] with its url to this machine\'s config.toml',
+                fix=f"add [providers.{provider}] with its url to this machine's config.toml",
             )
         from agent.models.openai import OpenAICompatible  # noqa: PLC0415
 

@@ -59,7 +59,7 @@ class Embedded:
     @property
     def name(self) -> str:
         """The one model that this backend has: the file's name without `.gguf`."""
-        return self.path.name.removesuffix(".gguf")
+        return self.path.stem if self.path.suffix.lower() == ".gguf" else self.path.name
 
     def ask(self, request: Request, *, stop: Stop = never) -> Answer:
         """The gated answer. Another `request.context` than before loads the model anew."""

@@ -16,6 +16,7 @@ import socket
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,7 +26,7 @@ from agent.errors import ModelAway, TimeUp
 from agent.models.base import Stop
 
 _TICK = 0.05  # seconds between two looks at the clock and at `stop`
-_BATCH = 256  # tokens of a prompt between two looks of the engine at its connections
+_BATCH = 128  # tokens of a prompt between two looks of the engine at its connections
 _LARGEST_STREAM = 8 << 20  # bytes of an answer's events
 _LONGEST_PLACE = 80  # characters; the address of a socket holds 104 on macOS and 108 on Linux
 _QUIET = -1  # below the level of errors: a library must not write into the output of the command
@@ -55,13 +56,14 @@ class Engine:
         xllamacpp: Any = importlib.import_module("xllamacpp")  # 100 MB, and it has no types
 
         self.context = context
-        self._folder = _private_folder()
-        self._socket, self._key = f"{self._folder}/s.sock", secrets.token_hex(16)
+        folder = _private_folder()
+        self._tidy = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # at the latest when Python ends
+        self._socket, self._key = f"{folder}/s.sock", secrets.token_hex(16)
         self._sockets: list[socket.socket] = []
         params = xllamacpp.CommonParams()
         params.model.path, params.model_alias = str(path), {name}
         params.hostnames, params.port, params.api_keys = [self._socket], 0, [self._key]
-        params.ui, params.warmup, params.endpoint_slots, params.verbosity = False, False, False, _QUIET
+        params.ui, params.warmup, params.endpoint_slots, params.verbosity = False, False, True, _QUIET
         params.n_ctx, params.n_parallel, params.ctx_shift = context, 1, False
         params.n_batch = params.n_ubatch = _BATCH
         params.n_threads_http = 2
@@ -81,7 +83,7 @@ class Engine:
     def close(self) -> None:
         """Give the memory back."""
         self._server = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._tidy()
 
     @contextmanager
     def within(self, seconds: float, stop: Stop) -> Iterator[None]:
@@ -135,13 +137,17 @@ class Engine:
         return connection.getresponse()
 
     def _real_window(self) -> int:
-        """The model's own limit can lie below the size asked for."""
+        """The model's own limit can lie below the size asked for.
+
+        Asked through the engine's queue, so that its loop is certain to run from here on: an engine that is closed
+        before it runs waits for its own end for ever (xllamacpp 2026.10).
+        """
         connection = _Connection(self._socket, [])
         try:
-            response = self._send(connection, "GET", "/props")
+            response = self._send(connection, "GET", "/slots")
             told = json.loads(response.read(_LARGEST_STREAM))
-            return min(int(told["default_generation_settings"]["n_ctx"]), self.context)
-        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+            return min(int(told[0]["n_ctx"]), self.context)
+        except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
             raise RuntimeError(f"the engine does not state its window: {error}") from error
         finally:
             connection.close()

@@ -17,20 +17,46 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A model that can be downloaded by name: its repository and file on Hugging Face, and its size in bytes, which
-    is only told, never relied on."""
+    """A model that can be downloaded by name: repository, revision and file on Hugging Face, the file's sha256, and
+    its size in bytes, which is only told, never relied on."""
 
     repo: str
+    revision: str
     file: str
+    sha256: str
     size: int
 
 
-# Qwen's own files, in the smallest form they publish that is still good. Checksums come from the server, see fetch.py.
+# Qwen's own files. A revision never changes, so its checksum can stand here, and a mirror that lies is found out.
 KNOWN: Mapping[str, Known] = {
-    "qwen3-0.6b": Known("Qwen/Qwen3-0.6B-GGUF", "Qwen3-0.6B-Q8_0.gguf", 639_446_688),
-    "qwen3-1.7b": Known("Qwen/Qwen3-1.7B-GGUF", "Qwen3-1.7B-Q8_0.gguf", 1_834_426_016),
-    "qwen3-4b": Known("Qwen/Qwen3-4B-GGUF", "Qwen3-4B-Q4_K_M.gguf", 2_497_280_256),
-    "qwen3-8b": Known("Qwen/Qwen3-8B-GGUF", "Qwen3-8B-Q4_K_M.gguf", 5_027_783_488),
+    "qwen3-0.6b": Known(
+        "Qwen/Qwen3-0.6B-GGUF",
+        "23749fefcc72300e3a2ad315e1317431b06b590a",
+        "Qwen3-0.6B-Q8_0.gguf",
+        "9465e63a22add5354d9bb4b99e90117043c7124007664907259bd16d043bb031",
+        639_446_688,
+    ),
+    "qwen3-1.7b": Known(
+        "Qwen/Qwen3-1.7B-GGUF",
+        "90862c4b9d2787eaed51d12237eafdfe7c5f6077",
+        "Qwen3-1.7B-Q8_0.gguf",
+        "061b54daade076b5d3362dac252678d17da8c68f07560be70818cace6590cb1a",
+        1_834_426_016,
+    ),
+    "qwen3-4b": Known(
+        "Qwen/Qwen3-4B-GGUF",
+        "bc640142c66e1fdd12af0bd68f40445458f3869b",
+        "Qwen3-4B-Q4_K_M.gguf",
+        "7485fe6f11af29433bc51cab58009521f205840f5b4ae3a32fa7f92e8534fdf5",
+        2_497_280_256,
+    ),
+    "qwen3-8b": Known(
+        "Qwen/Qwen3-8B-GGUF",
+        "7c41481f57cb95916b40956ab2f0b139b296d974",
+        "Qwen3-8B-Q4_K_M.gguf",
+        "d98cdcbd03e17ce47681435b5150e34c1417f50b5c0019dd560e4882c5745785",
+        5_027_783_488,
+    ),
 }
 
 
@@ -65,16 +91,21 @@ def find_model(configured: str, env: Mapping[str, str]) -> Path | None:
 
 def known(name: str) -> Known:
     """The model of that name. Raises Usage, which lists the known ones."""
-    if (found := KNOWN.get(name.lower().replace(":", "-"))) is None:
+    if (found := KNOWN.get(short(name))) is None:
         fix = f"one of {', '.join(KNOWN)}; or give the file's address: gofer model download {_safe(name)} --url URL"
         raise Usage(f"there is no model '{name}' to download by name", fix=fix)
     return found
 
 
+def short(name: str) -> str:
+    """The name as the table spells it; `qwen3:8b`, as Ollama calls it, is `qwen3-8b`."""
+    return name.lower().replace(":", "-")
+
+
 def address(model: Known, env: Mapping[str, str]) -> str:
     """Where the file is, before any redirect."""
     base = (env.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
-    return f"{base}/{model.repo}/resolve/main/{model.file}"
+    return f"{base}/{model.repo}/resolve/{model.revision}/{model.file}"
 
 
 def file_name(name: str) -> str:

@@ -25,7 +25,7 @@ from pathlib import Path
 from agent.config.values import Money
 from agent.errors import Busy, Doubt, GoferError, PersonMustAct
 from agent.money.prices import Price
-from agent.text import utc
+from agent.text import shorten, utc
 
 NANO = 10**9
 PATIENCE = 30.0  # seconds that a process waits for the others
@@ -206,7 +206,7 @@ class Spending:
         return PersonMustAct(
             "the account of what was spent cannot be used, so no paid model is asked",
             where=str(self._path),
-            why=str(error),
+            why=shorten(str(error), 200),
             fix="make it writable; if it is damaged, move it away: then Gofer counts from zero, so lower "
             "money.per_day_usd and money.per_month_usd in config.toml by what your provider has billed already",
         )

@@ -36,14 +36,16 @@ def write_prices(path: Path, prices: Mapping[str, Price], *, replace: bool) -> W
     try:
         before = real.read_bytes() if real.exists() else None
         there = tomllib.loads((before or b"").decode("utf-8-sig")).get("prices", {})
-        written = _sorted_out(there if isinstance(there, dict) else {}, prices, replace=replace)
+        if not isinstance(there, dict):
+            raise ValueError("'prices' is no table")
+        written = _sorted_out(there, prices, replace=replace)
         changed = (*written.added, *written.replaced)
         if changed:
             _exchange(real, before, _edited(before or b"", {key: prices[key] for key in changed}))
     except OSError as error:
         raise _bad(path, "the settings cannot be written", str(error.strerror or error)) from None
     except ValueError as error:
-        raise _bad(path, "the settings are not TOML", str(error)) from None
+        raise _bad(path, "the prices cannot be written into the settings", str(error)) from None
     return written
 
 

@@ -68,14 +68,15 @@ def buckets(data: bytes) -> tuple[Buckets, list[Broken]]:
     line that cannot be read is told, and the rest still counts."""
     found: dict[Key, list[float]] = {}
     broken: list[Broken] = []
-    lines = data.split(b"\n")
+    keys: dict[tuple[Any, ...], Key] = {}
+    lines = data.decode("utf-8", "replace").split("\n")
     last = len(lines)
     for number, raw in enumerate(lines, 1):
         if not raw or raw.isspace():
             continue
         try:
-            key, values = _counted(raw)
-        except (ValueError, RecursionError) as error:
+            key, values = _counted(raw, keys)
+        except (ValueError, TypeError, RecursionError) as error:
             if number < last and len(broken) < TOLD:
                 broken.append(Broken(number, str(error)[:WORD] or type(error).__name__))
             continue
@@ -87,7 +88,7 @@ def buckets(data: bytes) -> tuple[Buckets, list[Broken]]:
     return {key: Sums(*sums) for key, sums in found.items()}, broken  # type: ignore[arg-type]
 
 
-def _counted(raw: bytes) -> tuple[Key, Sums]:
+def _counted(raw: str, keys: dict[tuple[Any, ...], Key]) -> tuple[Key, Sums]:
     """One line. ValueError when it is no ledger line."""
     row = json.loads(raw)
     if not isinstance(row, dict):
@@ -98,26 +99,22 @@ def _counted(raw: bytes) -> tuple[Key, Sums]:
     if "quiet" in row:
         return _quiet(day[:10], row)
     get = row.get
-    provider, status = _word(get("provider")), _word(get("status"))
+    status = get("status")
     taken, given = _count(row, "input_tokens"), _count(row, "output_tokens")
     cost, baseline = _money(get("cost_usd")), _money(get("baseline_usd"))
+    reason = None
     if status == HANDED_OFF:
         baseline = 0.0  # it replaced nothing: the answer that ends the task is compared with the baseline
-    key = Key(
-        day[:10],
-        _word(get("type")),
-        _word(get("role")),
-        _word(get("tier")),
-        _word(get("model")),
-        provider,
-        status,
-        _word(get("reason")) if status == HANDED_OFF else "",
-        int(provider == LEAD or (provider not in LOCAL and cost != 0)),
-        int(get("estimated") is True),
-        int(get("baseline_estimated") is True),
-        _word(get("baseline_model"), ""),
-        _word(get("price_date"), ""),
+        reason = get("reason")
+    # Code asks no model: what is estimated of its run are the tokens of the baseline.
+    vague, code = get("estimated") is True, get("provider") == "none"
+    guessed = get("baseline_estimated") is True or (vague and code)
+    said = (
+        *(day[:10], get("type"), get("role"), get("tier"), get("model"), get("provider"), status, reason, cost == 0),
+        *(vague and not code, guessed, get("baseline_model"), get("price_date")),
     )
+    if (key := keys.get(said)) is None:  # TypeError: a word is a list or an object
+        key = keys[said] = _key(*said)
     both = cost is not None and baseline is not None
     sums = Sums(
         1,
@@ -135,6 +132,28 @@ def _counted(raw: bytes) -> tuple[Key, Sums]:
     return key, sums
 
 
+def _key(
+    day: str, kind: object, role: object, tier: object, model: object, provider: object, status: object,
+    reason: object, free: bool, estimated: bool, guessed: bool, baseline: object, dated: object,
+) -> Key:  # fmt: skip
+    by = _word(provider)
+    return Key(
+        day,
+        _word(kind),
+        _word(role),
+        _word(tier),
+        _word(model),
+        by,
+        _word(status),
+        _word(reason) if status == HANDED_OFF else "",
+        int(by == LEAD or (by not in LOCAL and not free)),
+        int(estimated),
+        int(guessed),
+        _word(baseline, ""),
+        _word(dated, ""),
+    )
+
+
 def _quiet(day: str, row: dict[str, Any]) -> tuple[Key, Sums]:
     """Checks that had nothing to say: so many runs of code, which cost nothing."""
     count, baseline = _count(row, "quiet"), _money(row.get("baseline_usd"))
@@ -150,7 +169,7 @@ def _quiet(day: str, row: dict[str, Any]) -> tuple[Key, Sums]:
         "",
         0,
         0,
-        int(row.get("baseline_estimated") is True),
+        int(row.get("estimated") is True),
         _word(row.get("baseline_model"), ""),
         _word(row.get("price_date"), ""),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,18 +24,20 @@ WAIT = 20.0  # seconds that another gofer may hold the cache
 
 T = TypeVar("T")
 
-_KEYS, _SUMS = ", ".join(Key._fields), ", ".join(Sums._fields)
+_WORDS, _SUMS = ", ".join(Key._fields[1:]), ", ".join(Sums._fields)  # a Key is a day and words
+_ADDED = ", ".join(f"SUM({name}) AS {name}" for name in Sums._fields)
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _NO_DISK = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _NUMBERS = "file INTEGER NOT NULL, key INTEGER NOT NULL"
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS files (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, size INTEGER, mtime_ns INTEGER);
-CREATE TABLE IF NOT EXISTS keys (id INTEGER PRIMARY KEY, {_KEYS}, UNIQUE ({_KEYS}));
+CREATE TABLE IF NOT EXISTS kinds (id INTEGER PRIMARY KEY, {_WORDS}, UNIQUE ({_WORDS}));
+CREATE TABLE IF NOT EXISTS keys (id INTEGER PRIMARY KEY, day TEXT NOT NULL, kind INTEGER NOT NULL, UNIQUE (day, kind));
 CREATE TABLE IF NOT EXISTS buckets ({_NUMBERS}, {_SUMS}, PRIMARY KEY (file, key)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS bucket_key ON buckets (key);
-CREATE TABLE IF NOT EXISTS totals (key INTEGER PRIMARY KEY, {_SUMS});
+CREATE TABLE IF NOT EXISTS totals (key INTEGER PRIMARY KEY, day TEXT NOT NULL, kind INTEGER NOT NULL, {_SUMS});
 CREATE TABLE IF NOT EXISTS broken (file INTEGER NOT NULL, line INTEGER NOT NULL, why TEXT NOT NULL);
-CREATE VIEW IF NOT EXISTS runs_by_key AS SELECT {_KEYS}, {_SUMS} FROM totals JOIN keys ON keys.id = totals.key
+CREATE VIEW IF NOT EXISTS runs_by_key AS SELECT day, {_WORDS}, {_SUMS} FROM totals JOIN kinds ON kinds.id = kind
 """
 
 
@@ -55,6 +57,28 @@ class FileSums:
     broken: list[Broken]
 
 
+class _Keys:
+    """The numbers of keys, in one write transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._kinds = {tuple(words): kind for kind, *words in db.execute(f"SELECT id, {_WORDS} FROM kinds")}
+        self._keys = {(day, kind): number for number, day, kind in db.execute("SELECT id, day, kind FROM keys")}
+
+    def number(self, key: Key) -> int:
+        """The number of a key, a new one when it has none."""
+        day, *words = key
+        if (kind := self._kinds.get(tuple(words))) is None:
+            marks = ", ".join("?" * len(words))
+            kind = self._kinds[tuple(words)] = self._insert(f"INSERT INTO kinds ({_WORDS}) VALUES ({marks})", words)
+        if (number := self._keys.get((day, kind))) is None:
+            number = self._keys[day, kind] = self._insert("INSERT INTO keys (day, kind) VALUES (?, ?)", (day, kind))
+        return number
+
+    def _insert(self, statement: str, values: Sequence[object]) -> int:
+        return self._db.execute(statement, tuple(values)).lastrowid or 0
+
+
 @dataclass(frozen=True, slots=True)
 class Cache:
     """The tables. `runs_by_key` is the view that summaries ask: a row for each Key, over all files."""
@@ -72,6 +96,24 @@ class Cache:
         rows = self.db.execute("SELECT name, line, why FROM broken JOIN files ON id = file ORDER BY name, line")
         return rows.fetchall()
 
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """All that is asked inside sees the same sums, whatever another gofer writes meanwhile."""
+        self.db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with suppress(sqlite3.Error):
+                self.db.execute("ROLLBACK")
+
+    def choose(self, first: str, last: str) -> None:
+        """Make `span`, a table like `runs_by_key` without the days, of the days from `first` to `last`: a few dozen
+        rows, where the days of a year are many thousand."""
+        self.db.execute("DROP TABLE IF EXISTS temp.span")
+        summed = f"SELECT kind, {_ADDED} FROM totals WHERE day BETWEEN ? AND ? GROUP BY kind"  # numbers group fast
+        query = f"SELECT {_WORDS}, {_SUMS} FROM ({summed}) JOIN kinds ON kinds.id = kind"
+        self.db.execute(f"CREATE TEMP TABLE span AS {query}", (first, last))
+
     def put(self, read: Mapping[str, FileSums], gone: Iterable[str] = ()) -> None:
         """Replace the sums of files, and drop those of files that are gone. All of it or nothing."""
         with self._writing():
@@ -79,17 +121,13 @@ class Cache:
             self.db.execute("DELETE FROM touched")
             for name in {*gone, *read}:
                 self._drop(name)
-            known = dict(self._keys()) if read else {}
+            keys = _Keys(self.db)
             for name, sums in read.items():
-                self._add(name, sums, known)
+                self._add(name, sums, keys)
             # Summed anew, never added to and subtracted from: dollars would drift.
             self.db.execute("DELETE FROM totals WHERE key IN touched")
-            summed = ", ".join(f"SUM({name})" for name in Sums._fields)
-            self.db.execute(f"INSERT INTO totals SELECT key, {summed} FROM buckets WHERE key IN touched GROUP BY key")
-
-    def _keys(self) -> Iterator[tuple[Key, int]]:
-        for number, *words in self.db.execute(f"SELECT id, {_KEYS} FROM keys"):
-            yield Key(*words), number
+            summed = f"SELECT key, day, kind, {_ADDED} FROM buckets JOIN keys ON keys.id = key"
+            self.db.execute(f"INSERT INTO totals {summed} WHERE key IN touched GROUP BY key")
 
     def _drop(self, name: str) -> None:
         for (file,) in self.db.execute("SELECT id FROM files WHERE name = ?", (name,)).fetchall():
@@ -97,18 +135,14 @@ class Cache:
             for table, column in (("buckets", "file"), ("broken", "file"), ("files", "id")):
                 self.db.execute(f"DELETE FROM {table} WHERE {column} = ?", (file,))
 
-    def _add(self, name: str, sums: FileSums, known: dict[Key, int]) -> None:
-        file = self.db.execute(
-            "INSERT INTO files (name, size, mtime_ns) VALUES (?, ?, ?)", (name, *sums.stamp)
-        ).lastrowid
-        for key in sums.buckets.keys() - known.keys():
-            marks = ", ".join("?" * len(key))
-            number = self.db.execute(f"INSERT INTO keys ({_KEYS}) VALUES ({marks})", key).lastrowid
-            known[key] = number or 0
+    def _add(self, name: str, sums: FileSums, keys: _Keys) -> None:
+        columns = "INSERT INTO files (name, size, mtime_ns) VALUES (?, ?, ?)"
+        file = self.db.execute(columns, (name, *sums.stamp)).lastrowid
+        numbers = [keys.number(key) for key in sums.buckets]
+        rows = [(file, key, *values) for key, values in zip(numbers, sums.buckets.values(), strict=True)]
         marks = ", ".join("?" * (2 + len(Sums._fields)))
-        rows = [(file, known[key], *values) for key, values in sums.buckets.items()]
         self.db.executemany(f"INSERT INTO buckets VALUES ({marks})", rows)
-        self.db.executemany("INSERT OR IGNORE INTO touched VALUES (?)", [(known[key],) for key in sums.buckets])
+        self.db.executemany("INSERT OR IGNORE INTO touched VALUES (?)", [(key,) for key in numbers])
         self.db.executemany("INSERT INTO broken VALUES (?, ?, ?)", [(file, b.line, b.why) for b in sums.broken])
 
     @contextmanager

@@ -11,24 +11,24 @@ LOCALLY = 0.9  # share of heartbeats
 FEWER = 0.5  # share of paid tokens
 
 
-def metrics(cache: Cache, span: tuple[str, str], averages: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
-    """Each metric as `{value, target, met, measures}` and its numbers. `averages`: measured tokens by type."""
+def metrics(cache: Cache, averages: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+    """Each metric of the chosen span as `{value, target, met, measures}` and its numbers. `averages`: measured tokens
+    by type."""
     return {
-        "heartbeats_local": _heartbeats(cache, span),
-        "paid_tokens_fewer": _tokens(cache, span, averages),
-        "missed_critical_alerts": _missed(cache, span),
-        "saved_usd": _saved(cache, span),
+        "heartbeats_local": _heartbeats(cache),
+        "paid_tokens_fewer": _tokens(cache, averages),
+        "missed_critical_alerts": _missed(cache),
+        "saved_usd": _saved(cache),
     }
 
 
-def _heartbeats(cache: Cache, span: tuple[str, str]) -> dict[str, Any]:
+def _heartbeats(cache: Cache) -> dict[str, Any]:
     """A run that ends a hand-off (an answer, or its end without one) is about a beat that was counted before."""
     beats, away = _one(
         cache,
-        "SELECT SUM(runs), SUM(CASE WHEN status = 'handed-off' OR paid THEN runs ELSE 0 END) FROM runs_by_key"
-        " WHERE role = 'heartbeat' AND day BETWEEN ? AND ?"
+        "SELECT SUM(runs), SUM(CASE WHEN status = 'handed-off' OR paid THEN runs ELSE 0 END) FROM span"
+        " WHERE role = 'heartbeat'"
         " AND NOT (provider = 'lead' OR (tier = 'complex' AND status <> 'handed-off'))",
-        span,
     )
     share = (beats - away) / beats if beats else None
     return {
@@ -41,12 +41,11 @@ def _heartbeats(cache: Cache, span: tuple[str, str]) -> dict[str, Any]:
     }
 
 
-def _tokens(cache: Cache, span: tuple[str, str], averages: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
+def _tokens(cache: Cache, averages: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
     """A handed-off run is left out of the comparison: the baseline would have done the work once, as the answer did."""
     rows = cache.db.execute(
         "SELECT type, paid, SUM(runs), SUM(spoke), SUM(input_tokens + output_tokens), status = 'handed-off' AS away"
-        " FROM runs_by_key WHERE day BETWEEN ? AND ? GROUP BY type, paid, away",
-        span,
+        " FROM span GROUP BY type, paid, away",
     )
     used = compared = 0.0
     stated = unstated = unmeasured = 0
@@ -76,12 +75,11 @@ def _tokens(cache: Cache, span: tuple[str, str], averages: Mapping[str, tuple[fl
     }
 
 
-def _missed(cache: Cache, span: tuple[str, str]) -> dict[str, Any]:
+def _missed(cache: Cache) -> dict[str, Any]:
     beats, missed = _one(
         cache,
-        "SELECT SUM(runs), SUM(CASE WHEN status IN ('failed', 'unknown') THEN runs ELSE 0 END) FROM runs_by_key"
-        " WHERE role = 'heartbeat' AND day BETWEEN ? AND ?",
-        span,
+        "SELECT SUM(runs), SUM(CASE WHEN status IN ('failed', 'unknown') THEN runs ELSE 0 END) FROM span"
+        " WHERE role = 'heartbeat'",
     )
     return {
         "value": missed if beats else None,
@@ -92,10 +90,8 @@ def _missed(cache: Cache, span: tuple[str, str]) -> dict[str, Any]:
     }
 
 
-def _saved(cache: Cache, span: tuple[str, str]) -> dict[str, Any]:
-    runs, known, saved = _one(
-        cache, "SELECT SUM(runs), SUM(saved_known), SUM(saved) FROM runs_by_key WHERE day BETWEEN ? AND ?", span
-    )
+def _saved(cache: Cache) -> dict[str, Any]:
+    runs, known, saved = _one(cache, "SELECT SUM(runs), SUM(saved_known), SUM(saved) FROM span")
     value = saved if known else None
     return {
         "value": value,
@@ -107,5 +103,5 @@ def _saved(cache: Cache, span: tuple[str, str]) -> dict[str, Any]:
     }
 
 
-def _one(cache: Cache, query: str, span: tuple[str, str]) -> tuple[Any, ...]:
-    return tuple(value or 0 for value in cache.db.execute(query, span).fetchone())
+def _one(cache: Cache, query: str) -> tuple[Any, ...]:
+    return tuple(value or 0 for value in cache.db.execute(query).fetchone())

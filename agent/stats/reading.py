@@ -28,7 +28,8 @@ def with_ledger(root: Path, state: Path, work: Callable[[Cache], T], progress: P
 
     def fresh(cache: Cache) -> T:
         refresh(cache, root / LEDGER, progress)
-        return work(cache)
+        with cache.at_rest():
+            return work(cache)
 
     return with_cache(state, fresh)
 
@@ -49,7 +50,8 @@ def refresh(cache: Cache, folder: Path, progress: Progress | None = None, read: 
     """Make the cache agree with the ledger files in `folder`, and return how many were read. Where two do it at once
     the later one wins, with the stamp of what it read, so that nothing stale stays for long."""
     known, there = cache.known(), dict(_listed(folder))
-    changed = [name for name, stamp in there.items() if known.get(name) != stamp]
+    # By name, which has the day: files of one day share sums, and are better written together.
+    changed = sorted(name for name, stamp in there.items() if known.get(name) != stamp)
     if gone := known.keys() - there.keys():
         cache.put({}, gone)
     left, done = iter(changed), 0

@@ -21,6 +21,8 @@ from agent.vault.finished import Archive, as_dropped
 from agent.vault.layout import LEDGER, REPORTS
 from agent.vault.task import read_task
 
+STAYS = ("local", "none")  # words of a task's `model` key: its text never leaves this machine
+
 _SEGMENT = re.compile(r".+-(\d{4}-\d\d-\d\d)-\d+\.jsonl")
 _LINK = re.compile(rf"\[\[({REPORTS}/[a-z0-9/-]+)\]\]")
 _ANSWER = re.compile(r"^## Findings\n(.*?)(?=^## Action Required$)", re.DOTALL | re.MULTILINE)
@@ -39,8 +41,8 @@ class Sample:
 
 
 def draw(root: Path, span: Span, count: int, seed: str) -> list[Sample]:
-    """At most `count` samples of the span. The seed alone decides which. Private tasks are never among them, nor is
-    what cannot be read beyond doubt: then nobody knows whether it is private."""
+    """At most `count` samples of the span. The seed alone decides which. Private tasks are never among them, nor those
+    with `model: local`, nor what cannot be read beyond doubt: then nobody knows whether it is private."""
     archive, files = Archive(root), Beneath(root)
     found: list[Sample] = []
     runs = {str(row["task"]): row for row in _local_runs(root, span)}
@@ -79,7 +81,7 @@ def _sample(archive: Archive, files: Beneath, task: str, run: dict[str, Any]) ->
         raw = normal_form(files.read(finished.path, 2 << 20))
         link = _LINK.fullmatch(str(frontmatter.read(raw).values.get("report", "")))
         asked = read_task(as_dropped(raw, finished.revision).encode(), finished.path)
-        if asked.private or asked.problem or not link:
+        if asked.private or asked.model in STAYS or asked.problem or not link:
             return None
         report = f"{link[1]}.md"
         answer = _ANSWER.search(frontmatter.read(normal_form(files.read(report))).body)

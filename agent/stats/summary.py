@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from agent.stats.cache import Cache
+from agent.stats.cache import Cache, with_cache
 from agent.stats.metrics import metrics
 from agent.stats.projection import projection
 from agent.stats.reading import Progress, with_ledger
@@ -56,50 +56,56 @@ def collect(root: Path, state: Path, days: int, now: datetime, progress: Progres
 def details(root: Path, state: Path, days: int, now: datetime, progress: Progress | None = None) -> list[Row]:
     """One row for each day, tier, type and model of the span, in that order."""
     span = span_of(days, now)
-    found = with_ledger(root, state, lambda cache: _rows(cache, span, BY), progress)
+    found = with_ledger(root, state, lambda cache: _rows(cache, BY, span), progress)
     return [dict(zip(BY, key, strict=True)) | row for key, row in found.items()]
 
 
-def measured(root: Path, state: Path) -> Mapping[str, tuple[float, float]]:
+def measured(root: Path, state: Path, *, look: bool = True) -> Mapping[str, tuple[int, int]]:
     """By task type, what the lead or a paid model took on average: input and output tokens, over every run of it in
-    the ledger whose counts were stated. A type that is not there was never measured."""
-    return with_ledger(root, state, _measured)
+    the ledger that ended done and whose counts were stated. A type that is not there was never measured.
+
+    Without `look` the ledger is not looked at, and the answer is that of the last call here that did: for a worker,
+    which must not wait while a large ledger is read for the first time. Raises Busy as `collect` does.
+    """
+    return with_ledger(root, state, _measured) if look else with_cache(state, _measured)
 
 
-def _measured(cache: Cache) -> dict[str, tuple[float, float]]:
+def _measured(cache: Cache) -> dict[str, tuple[int, int]]:
     rows = cache.db.execute(
         "SELECT type, SUM(spoke), SUM(input_tokens), SUM(output_tokens) FROM runs_by_key"
         " WHERE paid AND NOT estimated AND status = 'done' AND spoke > 0 GROUP BY type"
     )
-    return {kind: (taken / runs, given / runs) for kind, runs, taken, given in rows}
+    return {kind: (taken // runs, given // runs) for kind, runs, taken, given in rows}
 
 
 def _summary(cache: Cache, days: int, span: Span) -> Row:
-    query = f"SELECT {_COUNTED} FROM runs_by_key WHERE day BETWEEN ? AND ?"  # noqa: S608 - our own words
-    total = _row(*(value or 0 for value in cache.db.execute(query, span.texts).fetchone()))
-    by = {name: {key[0]: row for key, row in _rows(cache, span, (name,)).items()} for name in BY}
-    compared = _baselines(cache, span)
+    cache.choose(*span.texts)
+    total = cache.db.execute(f"SELECT {_COUNTED} FROM span").fetchone()  # noqa: S608 - our own words
+    by_day = {day: row for (day,), row in _rows(cache, ("day",), span).items()}
+    compared = _baselines(cache)
     return {
         "days": days,
         "first_day": span.texts[0],
         "last_day": span.texts[1],
-        "total": total,
-        **{f"by_{name}": by[name] for name in BY},
-        "handoffs": _reasons(cache, span),
+        "total": _row(*(value or 0 for value in total)),
+        "by_day": by_day,
+        **{f"by_{name}": {word: row for (word,), row in _rows(cache, (name,)).items()} for name in BY[1:]},
+        "handoffs": _reasons(cache),
         "baseline_model": compared[0]["model"] if compared else None,
         "price_date": compared[0]["price_date"] if compared else None,
         "baselines": compared,
-        "metrics": metrics(cache, span.texts, _measured(cache)),
-        "projection": projection(cache, span.texts),
+        "metrics": metrics(cache, _measured(cache)),
+        "projection": projection(cache, len(by_day)),
         "problems": _problems(cache),
     }
 
 
-def _rows(cache: Cache, span: Span, by: Sequence[str]) -> dict[tuple[str, ...], Row]:
+def _rows(cache: Cache, by: Sequence[str], span: Span | None = None) -> dict[tuple[str, ...], Row]:
+    """A row for each value of `by`: of the chosen span, or of another one with its days."""
     names = ", ".join(by)
-    query = f"SELECT {names}, {_COUNTED} FROM runs_by_key WHERE day BETWEEN ? AND ?"  # noqa: S608 - words of BY
-    found = cache.db.execute(f"{query} GROUP BY {names} ORDER BY {names}", span.texts)
-    return {tuple(row[: len(by)]): _row(*row[len(by) :]) for row in found}
+    where, given = ("runs_by_key WHERE day BETWEEN ? AND ?", span.texts) if span else ("span", ())
+    query = f"SELECT {names}, {_COUNTED} FROM {where} GROUP BY {names} ORDER BY {names}"  # noqa: S608 - our own words
+    return {tuple(row[: len(by)]): _row(*row[len(by) :]) for row in cache.db.execute(query, given)}
 
 
 def _row(
@@ -130,23 +136,22 @@ def _row(
     }
 
 
-def _reasons(cache: Cache, span: Span) -> list[Row]:
+def _reasons(cache: Cache) -> list[Row]:
     """What was handed to the lead, and why: the most frequent first."""
     rows = cache.db.execute(
-        "SELECT reason, type, SUM(runs) AS count FROM runs_by_key WHERE status = 'handed-off' AND day BETWEEN ? AND ?"
+        "SELECT reason, type, SUM(runs) AS count FROM span WHERE status = 'handed-off'"
         " GROUP BY reason, type ORDER BY count DESC, reason, type",
-        span.texts,
     )
     return [{"reason": reason, "type": kind, "runs": runs} for reason, kind, runs in rows]
 
 
-def _baselines(cache: Cache, span: Span) -> list[Row]:
-    """The models that runs were compared with and the dates of their prices: the one of most runs first."""
+def _baselines(cache: Cache) -> list[Row]:
+    """The models that runs were compared with and the dates of their prices: the one of most runs first. Paid runs are
+    left out: the date in their lines is that of what they cost."""
     rows = cache.db.execute(
-        "SELECT baseline_model, price_date, SUM(baseline_known) AS count FROM runs_by_key"
-        " WHERE baseline_model <> '' AND baseline_known AND day BETWEEN ? AND ?"
+        "SELECT baseline_model, price_date, SUM(baseline_known) AS count FROM span"
+        " WHERE baseline_model <> '' AND baseline_known AND NOT paid"
         " GROUP BY baseline_model, price_date ORDER BY count DESC, price_date DESC, baseline_model",
-        span.texts,
     )
     return [{"model": model, "price_date": dated or None, "runs": runs} for model, dated, runs in rows]
 

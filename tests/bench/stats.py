@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -17,6 +18,7 @@ SEGMENT = 64 * 1024  # bytes: what a worker writes before it begins a new file
 DAYS = 365
 TODAY = date(2026, 11, 25)
 TARGET = 0.5  # seconds
+CALLS = 5
 
 # type, role, tier, provider, model, cost, baseline, what came of it
 _KINDS = (
@@ -37,10 +39,13 @@ def second_call(place: Place, size: Size) -> Iterator[Row]:
     files = write_ledger(vault.path, count)
     command = [sys.executable, "-m", "agent", "stats", "--json", "--vault", str(vault.path), "--days", str(DAYS)]
     first = workers.seconds_of(command, place.env())
-    second = min(workers.seconds_of(command, place.env()) for _ in range(3))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    second = min(workers.seconds_of(command, place.env()) for _ in range(CALLS))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    worked = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / CALLS
     yield Row(
         f"`gofer stats --json --days {DAYS}` over {count:,} ledger lines in {files:,} files: the second call, the best "
-        f"of 3 (the first: {first:.2f} s)",
+        f"of {CALLS} ({worked:.3f} s of a core each; the first call: {first:.1f} s)",
         f"{second:.3f} s", "", f"1/{first / second:.0f} of the first", f"≤ {TARGET:g} s", second <= TARGET,
     )  # fmt: skip
 

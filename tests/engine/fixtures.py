@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,18 +35,25 @@ def standin(_standin: OllamaStandIn) -> OllamaStandIn:
     return _standin
 
 
-@pytest.fixture(scope="session")
-def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The /v1 address of a real llama.cpp server (the one of llama-server) that has `qwen3:8b`, of 8,192 tokens."""
+@contextmanager
+def llama(place: Path, *keys: str) -> Iterator[str]:
+    """A real llama.cpp server (the one of llama-server) that has `qwen3:8b`, of 8,192 tokens; its /v1 address."""
     params = xllamacpp.CommonParams()
-    model = write_tiny_qwen3(tmp_path_factory.mktemp("llama") / "tiny.gguf", context=8192)
-    params.model.path, params.model_alias = str(model), {MODEL}
+    params.model.path = str(write_tiny_qwen3(place / "tiny.gguf", context=8192))
+    params.model_alias, params.api_keys = {MODEL}, list(keys)
     params.hostnames, params.port, params.ui, params.warmup = ["127.0.0.1"], 0, False, False
     params.n_ctx, params.n_parallel = 8192, 1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     server = xllamacpp.Server(params)  # runs for as long as somebody holds it
     yield f"{server.listening_address}/v1"
     del server
+
+
+@pytest.fixture(scope="session")
+def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The /v1 address of a real llama.cpp server that has `qwen3:8b`."""
+    with llama(tmp_path_factory.mktemp("llama")) as url:
+        yield url
 
 
 @pytest.fixture

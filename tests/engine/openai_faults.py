@@ -23,7 +23,7 @@ class Breaks(Enum):
     """How an answer goes wrong after its first word."""
 
     HANG = "nothing comes, not even a status"
-    HANG_AFTER_THE_STATUS = "a status and a comment, and no token"
+    HANG_AFTER_THE_STATUS = "a status, a comment, who is going to speak, and no token"
     TRICKLE = "one byte at a time, and never a whole line"
     CUT_WIRE = "the connection is reset"
     ABORT = "the stream ends in good order, without a finish_reason"
@@ -150,6 +150,7 @@ class _Connection(BaseHTTPRequestHandler):
         self._start()
         if how is Breaks.HANG_AFTER_THE_STATUS:
             self._chunk(b": working\n\n")
+            self._part({"model": body["model"]} | _delta({"role": "assistant", "content": None}))
             self.owner.closing.wait()
             raise ConnectionResetError
         self._part(first)

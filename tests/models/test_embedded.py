@@ -175,8 +175,8 @@ def test_a_run_that_is_stopped_from_the_start_does_not_load(tiny_qwen3: Path) ->
 
 def test_l03_an_answer_that_takes_too_long_is_doubted_once_it_has_begun(embedded: Embedded) -> None:
     embedded.preload()
-    with pytest.raises(Doubt, match=r"longer than 0\.3 s") as caught:
-        embedded.ask(replace(ENDLESS, timeout=0.3))
+    with pytest.raises(Doubt, match=r"longer than 1\.5 s") as caught:
+        embedded.ask(replace(ENDLESS, timeout=1.5))
     assert caught.value.reason == "failed"
 
 
@@ -241,7 +241,7 @@ def test_close_unloads_and_a_later_question_loads_again(tiny_qwen3: Path) -> Non
     backend = Embedded(tiny_qwen3, threads=1)
     backend.preload()
     assert backend._loaded
-    folder = Path(backend._loaded.engine._folder)
+    folder = Path(backend._loaded.engine._socket).parent
     assert folder.stat().st_mode & 0o777 == 0o700
     backend.close()
     assert backend._loaded is None and not folder.exists()
@@ -373,3 +373,18 @@ except ModelAway as error:
     assert (ok, fix) == ("False", "pip install 'gofer[embedded]'")
     assert "xllamacpp" in detail
     assert done.stdout.splitlines()[1] == fix
+
+
+def test_an_engine_that_is_closed_as_soon_as_it_is_loaded_ends(tiny_qwen3: Path) -> None:
+    # llama.cpp's loop misses the word to end when that comes before it runs; whoever waits for it holds Python's lock.
+    code = """
+from agent.models.embedded import Embedded
+for _ in range(20):
+    backend = Embedded(Path(sys.argv[1]), threads=1)
+    backend.preload()
+    backend.close()
+Embedded(Path(sys.argv[1]), threads=1).preload()
+print("ended")
+"""
+    done = run(code, tiny_qwen3)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "ended", "")

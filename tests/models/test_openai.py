@@ -20,7 +20,7 @@ from agent.errors import BadConfig, CredentialsRefused, Doubt, GoferError, Model
 from agent.models.base import SAMPLING, Request, never
 from agent.models.line import Late, Line
 from agent.models.openai import OpenAICompatible
-from tests.engine.fixtures import MODEL
+from tests.engine.fixtures import MODEL, llama
 from tests.engine.openai_faults import Breaks, Says, Scripted, Status
 
 SCHEMA: dict[str, Any] = {
@@ -114,6 +114,33 @@ def test_the_thinking_switch_is_the_one_that_the_server_knows(
     switches = ("chat_template_kwargs", "reasoning_effort")
     assert {key: value for key, value in scripted.chats[0].items() if key in switches} == sent
     assert (answer.usage.thinking, answer.notes) == (used, ())
+
+
+# A real llama.cpp server
+
+
+@pytest.mark.parametrize("thinking", ["template", "effort", "none"])
+@pytest.mark.parametrize("level", ["off", "low"])
+def test_llama_server_refuses_nothing_of_a_question(llama_server: str, thinking: str, level: str) -> None:
+    answer = OpenAICompatible("llama", llama_server, thinking=thinking).ask(replace(ASKED, thinking=level))
+    assert (answer.notes, answer.data.keys()) == ((), {"label", "ok"})
+    assert answer.usage.digest and answer.usage.output_tokens > 5
+
+
+def test_l04_llama_server_refuses_what_the_estimate_let_pass(llama_server: str) -> None:
+    # Words the tiny model has no tokens for: a few letters of each are one token to the estimate.
+    unknown = replace(ASKED, prompt="xyzzyxyzzy " * 1200, context=8192)
+    with pytest.raises(Doubt, match="exceeds the available context") as caught:
+        OpenAICompatible("llama", llama_server, local=True).ask(unknown)
+    assert caught.value.reason == "too-long"
+
+
+def test_llama_server_with_a_key_answers_who_has_it(tmp_path: Path) -> None:
+    with llama(tmp_path, KEY) as url:
+        assert OpenAICompatible("llama", url, key=KEY, local=True).ask(ASKED).data["label"]
+        for wrong in ("", "another"):
+            with pytest.raises(CredentialsRefused):
+                OpenAICompatible("llama", url, key=wrong, local=True).ask(ASKED)
 
 
 # What a server refuses is asked for in another way, and told
@@ -273,7 +300,7 @@ def test_l03_an_answer_that_trickles_ends_at_its_limit_too(scripted: Scripted) -
 def test_an_answer_without_end_is_cut_by_its_size(scripted: Scripted) -> None:
     scripted.script.append(Breaks.ENDLESS)
     with within(30), pytest.raises(ModelAway, match="no end"):
-        backend(scripted).ask(ASKED)
+        backend(scripted).ask(replace(ASKED, timeout=20))
 
 
 def test_a_stopped_run_leaves_the_server_at_once(scripted: Scripted) -> None:
@@ -284,11 +311,16 @@ def test_a_stopped_run_leaves_the_server_at_once(scripted: Scripted) -> None:
 
 # Answers that must not count
 
-ERROR_PART = {"error": {"message": f"the engine died of {KEY}", "code": 502}}
+ERRORS: list[dict[str, Any]] = [
+    {"error": {"message": f"the engine died of {KEY}", "code": 502}},
+    {"error": f"the engine died of {KEY}"},
+    {"object": "error", "message": f"the engine died of {KEY}"},
+]
 
 
-def test_l11_an_error_inside_the_stream_fails_after_one_retry(scripted: Scripted) -> None:
-    scripted.script.extend([Says("wo", parts=[ERROR_PART])] * 2)
+@pytest.mark.parametrize("error", ERRORS)
+def test_l11_an_error_inside_the_stream_fails_after_one_retry(scripted: Scripted, error: dict[str, Any]) -> None:
+    scripted.script.extend([Says(GOOD.text, parts=[error])] * 2)
     with pytest.raises(Doubt) as caught:
         backend(scripted).ask(ASKED)
     assert "the engine died of ***" in caught.value.tried and KEY not in str(caught.value)
@@ -371,6 +403,7 @@ TOO_LONG = [
     {"message": "This model's maximum context length is 8192 tokens.", "code": "context_length_exceeded"},
     {"message": "request (9012 tokens) exceeds the available context size", "type": "exceed_context_size_error"},
     {"message": "max_tokens is too large: the model's maximum context length is 4096 tokens"},
+    {"message": "maximum context length is 4096, with 900 for reasoning_effort and response_format"},
 ]
 
 

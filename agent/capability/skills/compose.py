@@ -9,7 +9,7 @@ from agent.capability.cases import Case
 from agent.capability.stock import DAYS, EVENTS, PEOPLE, THINGS, clock, room
 from agent.models.base import Answer
 
-LONGEST = 120  # words
+ASKED, LONGEST = 60, 120  # words: what is asked for, and what is still right: counting is not the skill here
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 
 
@@ -29,7 +29,7 @@ def generate(random: Random) -> Case:
     shown = "\n".join(f"- {key}: {facts[key]}" for key in kept)
     kind = random.choice(("short, friendly message", "short reminder", "polite invitation"))
     prompt = (
-        f"Write a {kind} to {to} from {sender}, in at most {LONGEST // 2} words. Use every one of these facts, in "
+        f"Write a {kind} to {to} from {sender}, in at most {ASKED} words. Use every one of these facts, in "
         f"the same words and figures, and add no other numbers, dates or times:\n{shown}"
     )
     return Case(prompt, {"facts": [to, sender, *(facts[key] for key in kept)]}, max_tokens=300)

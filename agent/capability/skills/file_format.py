@@ -31,7 +31,7 @@ def judge(case: Case, answer: Answer) -> str:
         return "nothing was changed"
     lines, wanted = found.split("\n"), after.split("\n")
     if len(lines) != len(wanted):
-        return f"{len(lines)} lines instead of {len(wanted)}"
+        return f"{len(wanted)} lines were wanted, not {len(lines)}"
     odd = next(number for number, line in enumerate(lines) if line != wanted[number])
     return f"line {odd + 1} is {lines[odd]!r} instead of {wanted[odd]!r}"
 

@@ -47,6 +47,6 @@ def judge(case: Case, answer: Answer) -> str:
     if found == wanted:
         return ""
     if len(found) != len(wanted):
-        return f"{len(found)} lines instead of {len(wanted)}"
+        return f"{len(wanted)} lines were wanted, not {len(found)}"
     odd = next(number for number, line in enumerate(found) if line != wanted[number])
     return f"line {odd + 1} is {found[odd]!r} instead of {wanted[odd]!r}"

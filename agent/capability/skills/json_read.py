@@ -13,7 +13,7 @@ from agent.models.base import Answer
 
 def generate(random: Random) -> Case:
     names = random.sample(PEOPLE, 3)
-    orders = [_order(random, name) for name in names]
+    orders = [_order(random, name, id_) for name, id_ in zip(names, random.sample(range(100, 1000), 3), strict=True)]
     order = random.choice(orders)
     number = random.randrange(len(order["items"]))
     item = order["items"][number]
@@ -42,12 +42,12 @@ def judge(case: Case, answer: Answer) -> str:
     return "the value is not alone" if case.known["value"].casefold() in found else "no value of the document"
 
 
-def _order(random: Random, name: str) -> dict[str, Any]:
+def _order(random: Random, name: str, id_: int) -> dict[str, Any]:
     things = random.sample(THINGS, random.randint(2, 3))
     items = [{"what": t, "count": random.randint(2, 60), "colour": random.choice(COLOURS)} for t in things]
     address = {"city": random.choice(CITIES), "postcode": str(random.randint(10_000, 99_999))}
     return {
-        "id": random.randint(100, 999),
+        "id": id_,
         "customer": {"name": name, "since": random.randint(2001, 2024)},
         "items": items,
         "delivery": {"date": date(random), "address": address},

@@ -22,7 +22,7 @@ _SCHEMA = {
 def generate(random: Random) -> Case:
     event, who = random.choice(EVENTS), random.choice(PEOPLE)
     facts = {
-        "day": (f"{event} is on {{}}.", f"On which day is {event}?", random.choice(DAYS)),
+        "day": ("It is on {}.", f"On which day is {event}?", random.choice(DAYS)),
         "time": ("It begins at {}.", f"At what time does {event} begin?", clock(random)),
         "room": ("The room is {}.", f"In which room is {event}?", room(random)),
         "city": ("It takes place in {}.", f"In which city is {event}?", random.choice(CITIES)),
@@ -35,7 +35,7 @@ def generate(random: Random) -> Case:
     unknown = random.choice(sorted(facts.keys() - set(told)))
     first = random.random() < 0.5
     questions = [facts[known][1], facts[unknown][1]] if first else [facts[unknown][1], facts[known][1]]
-    text = " ".join([f"{who} writes:", *(line[:1].upper() + line[1:] for line in lines)])
+    text = " ".join([f"{who} writes about {event}:", *lines])
     prompt = (
         f"{text}\n\nAnswer two questions from this text alone, each in a few words. Where the text does not say it, "
         f"answer with the one word {WORD}.\n1. {questions[0]}\n2. {questions[1]}"
