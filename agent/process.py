@@ -33,12 +33,16 @@ _DRAIN = 0.5  # seconds for what the dead left in the pipes
 _CHUNK = 1 << 16
 _SWEEPS = 10  # looks for what starts others while it is being ended
 
-# Runs between fork and exec, in a fresh interpreter: `preexec_fn` is not safe in a process that has threads. What
-# cannot be started is told through descriptor 3's number in argv, which exec closes. (getrlimit(2), setrlimit(2))
+# Runs between fork and exec, in a fresh interpreter: `preexec_fn` is not safe in a process that has threads. It waits
+# for a word that the keeper knows of it, so that no command runs that would outlive us; and it tells through a
+# descriptor that exec closes why it could not start. (setrlimit(2))
 _STUB = """
 import os, resource, sys
-told, memory, file_size, locale = (int(word) for word in sys.argv[1:5])
+told, go, memory, file_size, locale = (int(word) for word in sys.argv[1:6])
 os.set_inheritable(told, False)
+if not os.read(go, 1):
+    os._exit(127)
+os.close(go)
 for kind, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_DATA, memory), (resource.RLIMIT_FSIZE, file_size)):
     hard = resource.getrlimit(kind)[1]
     bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -49,7 +53,7 @@ for kind, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_DATA, memory), (r
 if not locale:
     os.environ.pop("LC_CTYPE", None)  # the interpreter's own doing
 try:
-    os.execv(sys.argv[5], sys.argv[5:])
+    os.execv(sys.argv[6], sys.argv[6:])
 except OSError as error:
     os.write(told, os.strerror(error.errno).encode())
     os._exit(127)
@@ -73,9 +77,7 @@ def program(name: str, env: Mapping[str, str]) -> Path:
     no such file, or it cannot be executed."""
     path = Path(name if os.sep in name else shutil.which(name, path=env.get("PATH", os.defpath)) or name)
     if not path.is_absolute() or not path.is_file():
-        raise Refused(
-            f"the program '{name}' is not there", fix="install it, or write its absolute path into argv in config.toml"
-        )
+        raise Refused(f"the program '{name}' is not there", fix="install it, or write its absolute path into argv")
     if not os.access(path, os.X_OK):
         raise Refused(f"the program '{path}' cannot be executed", fix=f"chmod +x '{path}'")
     return path
@@ -91,23 +93,27 @@ def run(
     in any case. A command that prints more than `output_limit` is killed, and the result says so.
     """
     path, mark, began = program(argv[0], env), secrets.token_hex(16), time.monotonic()
-    told, tell = os.pipe()
+    (told, tell), (go, say_go) = os.pipe(), os.pipe()
     try:
-        limits = [str(tell), str(memory), str(file_size), str(int("LC_CTYPE" in env))]
+        limits = [str(tell), str(go), str(memory), str(file_size), str(int("LC_CTYPE" in env))]
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _STUB, *limits, str(path), *argv[1:]],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, env={**env, MARK: mark},
-            start_new_session=True, pass_fds=(tell,), bufsize=0,
+            start_new_session=True, pass_fds=(tell, go), bufsize=0,
         )  # fmt: skip
     except OSError as error:
         os.close(told)
+        os.close(say_go)
         raise Refused(f"'{path}' could not be started", why=str(error)) from None
     finally:
         os.close(tell)
+        os.close(go)
     talk = _Talk(process, stdin, output_limit)
     try:
         with kept(process):
             try:
+                with suppress(BrokenPipeError):  # somebody killed it already
+                    os.write(say_go, b"!")
                 talk.go_on(began + timeout, stop, f"'{path.name}' did not end within {timeout:g} s and was stopped")
             except TimeUp:
                 kill_group(process, GRACE)
@@ -117,6 +123,7 @@ def run(
         _check_started(told, path)
     finally:
         os.close(told)
+        os.close(say_go)
     return Finished(process.returncode, bytes(talk.out), bytes(talk.err), talk.cut, time.monotonic() - began)
 
 
@@ -134,10 +141,9 @@ class _Talk:
     _sent: int = 0
 
     def __post_init__(self) -> None:
-        wanted = ((self.process.stdin, selectors.EVENT_WRITE), (self.process.stdout, selectors.EVENT_READ),
-                  (self.process.stderr, selectors.EVENT_READ))  # fmt: skip
-        for stream, event in wanted:
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert stream is not None
+            event = selectors.EVENT_WRITE if stream is self.process.stdin else selectors.EVENT_READ
             os.set_blocking(stream.fileno(), False)
             self._lines.register(stream, event)
 
@@ -206,8 +212,6 @@ class _Talk:
 
 def _gone(process: subprocess.Popen[bytes]) -> bool:
     """Whether it has ended. It is not reaped: until then nobody else can have its number."""
-    if process.returncode is not None:
-        return True
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
@@ -239,11 +243,8 @@ def _sweep(mark: str) -> int:
 
 def _check_started(told: int, path: Path) -> None:
     os.set_blocking(told, False)
-    try:
+    why = ""
+    with suppress(BlockingIOError):
         why = os.read(told, 200).decode("utf-8", "replace")
-    except BlockingIOError:
-        why = ""
     if why:
-        raise Refused(
-            f"'{path}' could not be started", why=why, fix="see that its first line names a program that is there"
-        )
+        raise Refused(f"'{path}' could not be started", why=why, fix="see what its first line names")
