@@ -135,8 +135,8 @@ class Desk:
         drops = inbox(self.repository, settings, self.worker if self.remote else "")
         self.intake = Intake(
             root, drops, self.journal, Holding(self.claims, self.exchange), self.requests, Archive(root), scribe,
-            settings.worker.offers, attempts, self.workbench.away, self.publisher.remove_left_over, only,
-            self.workers > 0, self.halted,
+            settings.worker.offers, attempts, self.workbench.away, self.workbench.quick,
+            self.publisher.remove_left_over, only, self.workers > 0, self.halted,
         )  # fmt: skip
         self.outlet = Outlet(
             self.worker, self.journal, self.intake, scribe, self.publisher, overlay, self.workbench.settled,

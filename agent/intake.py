@@ -13,7 +13,7 @@ from agent.admission import Situation, is_draft, not_now, with_parameters
 from agent.claims import Claim, Wanted
 from agent.errors import TryLater
 from agent.facts import outcome_of
-from agent.handlers import HANDLERS, is_quick
+from agent.handlers import HANDLERS
 from agent.holding import TURN, Holding
 from agent.identity import identify
 from agent.inbox import Drop, Inbox, Look
@@ -68,8 +68,8 @@ class Rest:
 
 @dataclass(slots=True)
 class Intake:
-    """One worker's intake. `away(model)` says why a model cannot answer now; `forget(path, revision)` removes a
-    left-over; `only`, when it is a path, leaves everything else alone."""
+    """One worker's intake. `away(model)` says why a model cannot answer now, `quick` whether a task runs at once;
+    `forget(path, revision)` removes a left-over; `only`, when it is a path, leaves everything else alone."""
 
     root: Path
     inbox: Inbox
@@ -81,6 +81,7 @@ class Intake:
     offers: Collection[str]
     max_attempts: int
     away: Callable[[str], str]
+    quick: Callable[[Task, Decision], bool]
     forget: Callable[[str, str], None]
     only: str = ""
     works: bool = True  # False: this process only syncs
@@ -238,7 +239,7 @@ class Intake:
         mine = self.holding.take(
             [(d, t, Wanted(t.id, t.revision, self.journal.attempts.get(d.key, 1))) for d, t, _ in wanted],
             len(self.look.ready),
-            frozenset(d.path for d, _, decision in wanted if d.path in self.look.own and is_quick(decision)),
+            frozenset(d.path for d, task, decision in wanted if d.path in self.look.own and self.quick(task, decision)),
         )
         for drop, task, decision in wanted:
             if claim := mine.get(task.id):

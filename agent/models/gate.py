@@ -190,8 +190,6 @@ def _changed(request: Request, flaw: _Flaw) -> Request | None:
 def _doubt(request: Request, flaws: list[_Flaw], replies: list[Reply]) -> Doubt:
     times = "once" if len(flaws) == 1 else "twice"
     tried = f"{request.model} was asked {times}: " + "; then ".join(flaw.what for flaw in flaws)
-    doubt = Doubt(
-        "no answer of the model could be used", reason=flaws[-1].reason, tried=tried, why=flaws[-1].what
-    )
+    doubt = Doubt("no answer of the model could be used", reason=flaws[-1].reason, tried=tried, why=flaws[-1].what)
     doubt.usage = tuple(_usage(reply) for reply in replies)  # refused answers cost tokens too
     return doubt

@@ -1,8 +1,9 @@
 """Ollama (https://github.com/ollama/ollama/blob/main/docs/api.md), through its own package's client.
 
 One question is three steps on one connection: find the model by name, load it, chat; the first two fall away while it
-is loaded. Each has its own time limit, because a cold start takes minutes and an answer should not. The package (0.6.3) can send neither `truncate: false`
-nor `shift: false`, without which the server cuts a long prompt silently, so the chat is posted through its transport.
+is loaded. Each has its own time limit, because a cold start takes minutes and an answer should not. The package (0.6.3)
+can send neither `truncate: false` nor `shift: false`, without which the server cuts a long prompt silently, so the chat
+is posted through its transport.
 """
 
 from __future__ import annotations
