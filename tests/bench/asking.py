@@ -11,10 +11,12 @@ four.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -27,6 +29,7 @@ from tests.engine.wire import Answer, Json
 
 MODEL = "qwen3:8b"
 SECONDS = 0.25  # that an answer of the fixed server takes
+_ABOUT = re.compile(r"country (\S+)\?")
 GOOD = {"answer": "Lima.", "known": True, "confidence": 0.97}
 
 
@@ -38,12 +41,14 @@ class Watched(OllamaStandIn):
         super().__init__(models)
         self.came: list[float] = []
         self.ended: list[float] = []
+        self.asked: list[str] = []  # what each question was about
         self._seconds, self._room = seconds, threading.Semaphore(slots)
 
     def chat(self, body: Json) -> Answer:
         if not body.get("messages"):
             return super().chat(body) if not self._seconds else {"model": body["model"], "done": True}
         self.came.append(time.perf_counter())
+        self.asked.append(next(iter(_ABOUT.findall(body["messages"][-1]["content"])), ""))
         return self._parts(body)
 
     def _parts(self, body: Json) -> Iterator[Json]:
@@ -65,11 +70,8 @@ def own(place: Place, size: Size) -> Iterator[Row]:
         with _serving(place) as server:
             _burst(place, server, size.questions, processes=1)
             # An answer that fails the gate is asked for once more: that is the same task, and no gap of Gofer's.
-            gaps += [
-                came - ended
-                for came, ended in zip(sorted(server.came)[1:], sorted(server.ended), strict=False)
-                if came > ended
-            ]
+            spans = sorted(zip(server.came, server.ended, server.asked, strict=True))
+            gaps += [later[0] - span[1] for span, later in pairwise(spans) if span[2] != later[2]]
     middle = median(gaps) * 1000
     shown = f"{middle:.1f} ms p50 of {len(gaps)}"
     yield Row("own share of a task of the local model", shown, "-", "-", "≤ 15 ms", middle <= 15)
@@ -107,6 +109,7 @@ def _burst(place: Place, server: Watched, count: int, *, processes: int) -> floa
         vault.wait_for_reports(1 + processes, 60)
         server.came.clear()
         server.ended.clear()
+        server.asked.clear()
         for number in range(count):
             _question(vault, f"question-{number}")
         began = time.perf_counter()
