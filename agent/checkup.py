@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from agent import __version__, facts
-from agent.asking import Asking
 from agent.claims import NAMESPACES, Probed, probe, remember
+from agent.doctoring import Check, model_side
 from agent.errors import GoferError
 from agent.git.branch import Branch
 from agent.git.command import version
@@ -23,19 +22,8 @@ from agent.repos import ListedRepos
 from agent.survey import FULL_DISK, Survey
 from agent.watch import Bell, Watcher
 
-WAKE = "start Ollama: ollama serve"
 PATIENCE = 15.0  # seconds for a remote to answer
 SYNCED = ("com~apple~clouddocs", "dropbox", "onedrive", "google drive", "icloud")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding. `fix` is empty when it is ok."""
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
 
 
 def check_up(root: Path, env: Mapping[str, str], now: datetime, *, online: bool = False) -> list[Check]:
@@ -47,7 +35,7 @@ def check_up(root: Path, env: Mapping[str, str], now: datetime, *, online: bool 
         *_git(survey, now, online),
         *_settings(survey),
         *_repos(survey),
-        *_model(survey),
+        *model_side(survey.root, survey.settings, survey.state, env, now),
         *_files(survey),
         *_inbox(survey, now),
     ]
@@ -164,27 +152,6 @@ def _repos(survey: Survey) -> Iterator[Check]:
             yield Check("repos", True, f"{name}: {', '.join(listed.allow) or 'nothing is allowed'}")
         except GoferError as error:
             yield Check("repos", False, f"{error.what} ({error.where}): {error.why}", error.fix)
-
-
-def _model(survey: Survey) -> Iterator[Check]:
-    """Who answers for `local` and why; one line for each backend in the order of choice, and for each paid way."""
-    backends = Asking(survey.root, survey.settings, state=survey.state).backends
-    told = backends.why()
-    chosen = next((name for name, health in told if health.ok), "")
-    order = ", then ".join(name for name, _ in told)
-    for name, health in told:
-        if health.ok:
-            words = "answers for `local`" if name == chosen else f"can answer too; {chosen} comes first"
-            yield Check("model", True, f"{name}: {health.detail}; {words}")
-        else:
-            yield Check("model", bool(chosen), f"{name}: {health.detail}", "" if chosen else health.fix or WAKE)
-    if not chosen:
-        yield Check("model", False, f"nobody answers for `local` ({order}): its tasks wait", "one of the lines above")
-    for name, alias in sorted(survey.settings.aliases.items()):
-        provider = alias.model.partition("/")[0]
-        if not backends.knows(provider):
-            fix = f"add [providers.{provider}] to this machine's config.toml, or ollama/ before the name"
-            yield Check("alias", False, f"{name}: no provider is called '{provider}'", fix)
 
 
 def _files(survey: Survey) -> Iterator[Check]:

@@ -74,6 +74,10 @@ class Executors:
             )
         return self.listed[name]
 
+    def ready(self, name: str) -> None:
+        """Nothing when the command is registered, there, and the one that was registered. Raises Refused."""
+        pinned(self.of(name), self._env, f"[executors.{name}]")
+
     def run(self, name: str, text: str, folder: Path, stop: Callable[[], bool], timeout_left: float) -> Executed:
         """Give a text to a command and return its answer. `folder` is the run's: it works in a new one in there.
 

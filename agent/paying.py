@@ -15,7 +15,7 @@ from agent.errors import CredentialsRefused, Doubt, Unasked
 from agent.models.base import Answer, Model, Request, Stop
 from agent.models.gate import estimate, output_limit
 from agent.money.prices import Price, Prices
-from agent.money.spending import Reservation, Spending, worst_case
+from agent.money.spending import Reservation, Spending, Spent, worst_case
 from agent.vault.values import Task, Usage
 
 ACCOUNT, PRICES = "spending.sqlite", "prices.json"
@@ -33,6 +33,10 @@ class Purse:
     def reserve(self, task_id: str, worst_usd: float | None, *, budget: float | None, now: datetime) -> Reservation:
         """Set the worst case aside for a task of this vault. Raises Doubt `budget` when a cap forbids it."""
         return self._spending.reserve(f"{self._vault}/{task_id}", worst_usd, budget=budget, now=now)
+
+    def spent(self, now: datetime) -> Spent:
+        """What counts against the caps of this machine."""
+        return self._spending.spent(now)
 
     def settle(self, reservation: Any, actual_usd: float | None) -> None:
         """Put the real cost in its place; None: the worst case stays."""

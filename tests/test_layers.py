@@ -18,7 +18,7 @@ LAYERS = (
     ("smoke", "capability"),
     ("worker", "checkup", "throwaway", "smoke_checks"),
     ("road", "crew.program"),
-    ("desk", "survey", "neighbours"),
+    ("desk", "survey", "neighbours", "doctoring"),
     ("outlet", "border"),
     ("intake", "workbench", "opening"),
     ("holding", "meeting"),

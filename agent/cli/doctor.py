@@ -10,8 +10,9 @@ from pathlib import Path
 
 import click
 
-from agent.checkup import Check, check_up
+from agent.checkup import check_up
 from agent.cli.screen import find_vault, json_option, print_json, vault_option
+from agent.doctoring import Check
 from agent.git.branch import Branch
 from agent.git.repository import Repository
 

@@ -146,6 +146,20 @@ def test_samples_that_disagree_go_to_the_lead(tmp_path: Path, standin: OllamaSta
 # Money
 
 
+def test_doctor_says_what_may_be_spent_what_was_and_what_has_no_price(tmp_path: Path, shop: Scripted) -> None:
+    aliases = f'[aliases]\ncoder = "shop/{MODEL}"\ncheap = "shop/nobody"\nold = "gone/x"\n'
+    place = house(tmp_path, paid(shop, "per_task_usd = 1\nper_day_usd = 2\nper_month_usd = 3") + aliases)
+    shop.script.append(ANSWER)
+    place.drop("peru.md", f"{QUESTION}[model:coder]\n")
+    place.drain()
+    told = {check["detail"].split(": ")[0]: check for check in place.data("doctor", code=1)["checks"]}
+    money = next(check for check in told.values() if check["name"] == "money")
+    assert f"${COST:.4f} of $2 today" in money["detail"] and money["ok"]
+    assert told[f"shop/{MODEL}"]["ok"] and "2026-11-01" in told[f"shop/{MODEL}"]["detail"]
+    assert not told["shop/nobody"]["ok"] and "never asked" in told["shop/nobody"]["detail"]
+    assert not told["cheap"]["ok"] and not told["old"]["ok"] and "[providers.gone]" in told["old"]["fix"]
+
+
 def test_a_paid_answer_is_priced_to_the_cent_and_counts(tmp_path: Path, shop: Scripted) -> None:
     place = house(tmp_path, paid(shop, "per_task_usd = 1\nper_day_usd = 1\nper_month_usd = 1"))
     shop.script.append(ANSWER)

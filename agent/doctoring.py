@@ -1,0 +1,101 @@
+"""What the doctor says of models, of the lead, and of money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from agent.asking import Asking
+from agent.config import Settings
+from agent.errors import GoferError
+from agent.executors import Executors
+from agent.leading import COMMAND
+from agent.models.backends import Backends, Target
+from agent.paying import Purse, price_list
+
+WAKE = "start Ollama: ollama serve"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding. `fix` is empty when it is ok."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+def model_side(root: Path, settings: Settings, state: Path, env: Mapping[str, str], now: datetime) -> Iterator[Check]:
+    """Who answers for `local` and why, what the aliases stand for, who the lead is, and what may be spent."""
+    backends = Asking(root, settings, state=state, env=env).backends
+    yield from _local(backends)
+    for name, alias in sorted(settings.aliases.items()):
+        yield _alias(name, alias.model, backends)
+    yield _lead(settings, backends, env)
+    yield from _money(settings, state, now)
+
+
+def _local(backends: Backends) -> Iterator[Check]:
+    """One line for each backend in the order of choice."""
+    told = backends.why()
+    chosen = next((name for name, health in told if health.ok), "")
+    for name, health in told:
+        if health.ok:
+            words = "answers for `local`" if name == chosen else f"can answer too; {chosen} comes first"
+            yield Check("model", True, f"{name}: {health.detail}; {words}")
+        else:
+            yield Check("model", bool(chosen), f"{name}: {health.detail}", "" if chosen else health.fix or WAKE)
+    if not chosen:
+        order = ", then ".join(name for name, _ in told)
+        yield Check("model", False, f"nobody answers for `local` ({order}): its tasks wait", "see the lines above")
+
+
+def _alias(name: str, wanted: str, backends: Backends) -> Check:
+    provider, _, model = wanted.partition("/")
+    if not backends.knows(provider):
+        fix = f"add [providers.{provider}] to this machine's config.toml, or write ollama/ before the name"
+        return Check("alias", False, f"{name}: no provider is called '{provider}'", fix)
+    health = backends.health(Target(provider, model))
+    return Check("alias", health.ok, f"{name}: {wanted}, {health.detail}", "" if health.ok else health.fix or WAKE)
+
+
+def _lead(settings: Settings, backends: Backends, env: Mapping[str, str]) -> Check:
+    via = settings.lead.via
+    if via == "handoff":
+        return Check("lead", True, f"{settings.lead.name}, by hand-off files in outbox/handoffs/")
+    if via.startswith(COMMAND):
+        try:
+            Executors(settings.executors, env).ready(via.removeprefix(COMMAND))
+        except GoferError as error:
+            return Check("lead", False, f"{via}: {error.what}, {error.why}".rstrip(", "), error.fix)
+        return Check("lead", True, f"{via}: its program is the one that was pinned; it runs without a sandbox")
+    provider, _, model = via.partition("/")
+    health = backends.health(Target(provider, model))
+    return Check("lead", health.ok, f"{via}: {health.detail}", health.fix if not health.ok else "")
+
+
+def _money(settings: Settings, state: Path, now: datetime) -> Iterator[Check]:
+    caps = settings.money
+    if not min(caps.per_task_usd, caps.per_day_usd, caps.per_month_usd):
+        yield Check("money", True, "nothing can be spent: a cap in [money] is 0")
+        return
+    try:
+        spent = Purse(settings, state).spent(now)
+    except GoferError as error:
+        yield Check("money", False, f"{error.what} ({error.where}): {error.why}", error.fix)
+        return
+    told = f"${spent.day:.4f} of ${caps.per_day_usd:g} today, ${spent.month:.4f} of ${caps.per_month_usd:g} this month"
+    held = f", of which ${spent.open:.4f} is a worst case" if spent.open else ""
+    yield Check("money", True, f"{told}{held}; at most ${caps.per_task_usd:g} a task")
+    prices = price_list(settings, state)
+    for name in sorted({alias.model for alias in settings.aliases.values()} | {settings.lead.via}):
+        provider, slash, model = name.partition("/")
+        if slash and provider in settings.providers and settings.providers[provider].local is not True:
+            price = prices.of(provider, model)
+            fix = f'add [prices."{name}"] to this machine\'s config.toml, or: gofer prices import FILE'
+            known = f"${price.input:g} in, ${price.output:g} out a million tokens, {price.dated}" if price else ""
+            told = f"{name}: {known or 'unknown, so it is never asked'}"
+            yield Check("price", bool(price), told, "" if price else fix)
