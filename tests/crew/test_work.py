@@ -216,9 +216,10 @@ def test_q21_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
         desk.send_signal(signal.SIGINT)
 
         def ended() -> bool:
-            """Two that come at once count as one, so the second is repeated."""
+            """Two that come at once count as one, so the second is repeated. One that comes while Python itself ends
+            meets the system's own handler, which ends it by the signal."""
             try:
-                assert desk.wait(0.5) == 130
+                assert desk.wait(0.5) in (130, -signal.SIGINT)
                 return True
             except subprocess.TimeoutExpired:
                 desk.send_signal(signal.SIGINT)
