@@ -36,6 +36,7 @@ class Backends:
         self.settings, self._env, self._state = settings, env, state
         self._built: dict[str, Model] = {} if ollama is None else {OLLAMA: ollama}
         self._health: dict[Target, tuple[float, Health]] = {}
+        self._passed: frozenset[Target] = frozenset()  # away, but one further down the order answers
         self._lock = threading.Lock()
 
     def get(self, provider: str) -> Model:
@@ -64,13 +65,15 @@ class Backends:
 
     def local(self) -> Target:
         """Who answers for `local` now: the first in the settings' order that can, else the first of all."""
-        first = None
+        passed: list[Target] = []
         for name in self.settings.backends.order:
             target = self._own(name)
             if target and self.health(target).ok:
+                self._passed = frozenset(passed)
                 return target
-            first = first or target
-        return first or Target(OLLAMA, self.settings.model.name)
+            passed += [target] if target else []
+        self._passed = frozenset()
+        return passed[0] if passed else Target(OLLAMA, self.settings.model.name)
 
     def why(self) -> list[tuple[str, Health]]:
         """Every backend in the order of choice, with its health: what the choice was made from."""
@@ -92,8 +95,8 @@ class Backends:
         return health
 
     def known(self) -> Mapping[str, Health]:
-        """What was found out about models lately, without asking again."""
-        return {target.model: health for target, (_, health) in self._health.items()}
+        """What was found out about models lately, without asking again; one that another stands in for is no news."""
+        return {target.model: health for target, (_, health) in self._health.items() if target not in self._passed}
 
     def _own(self, provider: str) -> Target | None:
         """The model that answers for `local` at a backend, None when there is none or it is not local."""

@@ -119,6 +119,9 @@ def test_without_a_server_the_embedded_model_answers_from_a_file_given_by_path(
     (line,) = place.ledger()
     assert (line["provider"], line["model"], line["cost_usd"]) == ("embedded", "tiny", 0)
     assert line["input_tokens"] > 0
+    place.drop("beat.md", "---\nstatus: open\ntype: heartbeat\n---\n")
+    place.drain()
+    assert "away" not in (place.report("beat") or "")  # nobody misses the server
 
 
 def test_with_nobody_to_answer_the_task_waits_and_is_never_sent_to_a_paid_model(tmp_path: Path, shop: Scripted) -> None:
