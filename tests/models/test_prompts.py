@@ -15,7 +15,7 @@ from agent.vault.prompts import quoted, system_prompt
 BLOCK = re.compile(r"\A[^\n]*:\nBEGIN DATA ([0-9a-f]{16})\n(.*)\nEND DATA ([0-9a-f]{16})\Z", re.DOTALL)
 
 
-@pytest.mark.parametrize("type_", ["summarize", "ask"])
+@pytest.mark.parametrize("type_", ["summarize", "ask", "extract", "compose", "classify", "branch", "config"])
 def test_soul_and_procedures_and_the_type_are_in_every_system_prompt_in_this_order(type_: str) -> None:
     prompt = system_prompt(lambda _: None, type_)
     places = [prompt.index(default_file(f"prompts/{name}.md").strip()) for name in ("SOUL", "AGENTS", type_)]
