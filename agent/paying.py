@@ -52,30 +52,30 @@ class Till:
     """Asks paid models. What cannot be priced is not asked, and what was asked is paid for."""
 
     def __init__(self, purse: Purse, prices: Prices) -> None:
-        self._purse, self._prices = purse, prices
+        self.purse, self._prices = purse, prices
 
     def ask(self, backend: Model, request: Request, provider: str, task: Task, stop: Stop) -> Answer:
         """The backend's answer, with its cost in the usage. Raises what the backend raises, and Doubt `budget` before
         anything is sent when a cap would be passed or the price is unknown."""
         price = self._prices.of(provider, request.model)
         worst = worst_case(_sent(request), output_limit(request), price)
-        reservation = self._purse.reserve(task.id, worst, budget=task.budget_usd, now=utc_now())
+        reservation = self.purse.reserve(task.id, worst, budget=task.budget_usd, now=utc_now())
         try:
             answer = backend.ask(request, stop=stop)
         except Doubt as doubt:
             doubt.usage = tuple(_priced(usage, price) for usage in doubt.usage)
             # A prompt that cannot fit is refused before it is sent; everything else was, whatever came back.
-            self._purse.settle(reservation, _sum(doubt.usage) if doubt.usage else None)
+            self.purse.settle(reservation, _sum(doubt.usage) if doubt.usage else None)
             raise
         except (Unasked, CredentialsRefused):
-            self._purse.release(reservation)
+            self.purse.release(reservation)
             raise
         except BaseException:
-            self._purse.settle(reservation, None)
+            self.purse.settle(reservation, None)
             raise
         answer = replace(answer, usage=_priced(answer.usage, price))
         with suppress(GoferError):  # it is paid for already: if the account cannot be written, the worst case stays
-            self._purse.settle(reservation, answer.usage.cost_usd)
+            self.purse.settle(reservation, answer.usage.cost_usd)
         return answer
 
 
