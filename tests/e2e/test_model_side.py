@@ -14,6 +14,7 @@ from tests.engine.faults import Say
 from tests.engine.fixtures import MODEL
 from tests.engine.openai_faults import Says, Scripted
 from tests.engine.standin import OllamaStandIn
+from tests.engine.tiny_qwen3 import write_tiny_qwen3
 
 FAST = "[watch]\nsettle_seconds = 0.1\nsettle_open_seconds = 0.01\npoll_seconds = 0.1\n"
 QUESTION = "---\nstatus: open\n---\nWhat is the capital of Peru? "
@@ -123,6 +124,15 @@ def test_without_a_server_the_embedded_model_answers_from_a_file_given_by_path(
     place.drop("beat.md", "---\nstatus: open\ntype: heartbeat\n---\n")
     place.drain()
     assert "away" not in (place.report("beat") or "")  # nobody misses the server
+
+
+def test_the_demo_runs_its_model_tasks_on_an_embedded_model_given_by_path(tmp_path: Path) -> None:
+    model = write_tiny_qwen3(tmp_path / "tiny.gguf", context=8192)
+    place = house(tmp_path, f'[embedded]\npath = "{model}"\n')
+    tasks = json.loads(place.process("demo", "--json").stdout)["data"]["tasks"]
+    asked = [task for task in tasks if task["type"] in ("ask", "summarize") or task["input_tokens"]]
+    assert len(asked) == 2 and all(task["model"] == "tiny" and task["input_tokens"] for task in asked)
+    assert all(task["status"] in ("done", "handed-off") for task in asked)
 
 
 def test_with_nobody_to_answer_the_task_waits_and_is_never_sent_to_a_paid_model(tmp_path: Path, shop: Scripted) -> None:
