@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from agent import process
-from agent.config.values import Command
+from agent.config.tables import Command
 from agent.errors import Doubt, GoferError, TimeUp
 from agent.executors import pinned, surroundings
 from agent.runner import Run

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import process
-from agent.config.values import Command, Executor
+from agent.config.tables import Command, Executor
 from agent.errors import BadConfig, Doubt, Refused
 from agent.models.gate import estimate
 from agent.vault.values import Usage

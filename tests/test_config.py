@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from agent.config import LocalConfig, Settings, VaultSettings, load_settings, state_dir, worker_name
 from agent.config.environment import is_loopback
 from agent.config.reading import dotted_keys
-from agent.config.values import Section, limit_of
+from agent.config.tables import Section, limit_of
 from agent.errors import BadConfig
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference.md"

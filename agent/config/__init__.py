@@ -14,7 +14,8 @@ from pathlib import Path
 
 from agent.config.environment import local_config_path, ollama_host, secret_values, state_dir, worker_name
 from agent.config.reading import SettingsFile, judged, read_settings
-from agent.config.values import Finding, LocalConfig, LocalLead, LocalSync, Section, Settings, VaultSettings, limit_of
+from agent.config.tables import LocalLead, LocalSync, Section, limit_of
+from agent.config.values import Finding, LocalConfig, Settings, VaultSettings
 
 __all__ = ["Finding", "LocalConfig", "Settings", "VaultSettings", "load_settings", "state_dir", "worker_name"]
 

@@ -14,7 +14,8 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from agent.config.values import Finding, Section
+from agent.config.tables import Section
+from agent.config.values import Finding
 from agent.text import shorten
 
 _LARGEST_FILE = 64 * 1024

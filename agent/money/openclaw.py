@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from agent.config.values import AliasTarget, Price
+from agent.config.tables import AliasTarget, Price
 from agent.errors import Usage
 
 PER = {"thousand": 1000, "million": 1}  # what a stated price is multiplied by

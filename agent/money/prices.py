@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.clock import utc_now
-from agent.config import values
+from agent.config import tables
 from agent.money import table
 
 CONFIG = "config.toml"
@@ -50,7 +50,7 @@ class Prices:
 
     def __init__(
         self,
-        overrides: Mapping[str, values.Price],
+        overrides: Mapping[str, tables.Price],
         cache: Path | None,
         today: Callable[[], date] = _today,
     ) -> None:

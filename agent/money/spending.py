@@ -22,7 +22,7 @@ from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
-from agent.config.values import Money
+from agent.config.tables import Money
 from agent.errors import Busy, Doubt, GoferError, PersonMustAct
 from agent.money.prices import Price
 from agent.text import shorten, utc

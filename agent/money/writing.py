@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.config.values import Price
+from agent.config.tables import Price
 from agent.errors import BadConfig, Busy
 
 LARGEST = 64 * 1024  # bytes: a larger file is not read

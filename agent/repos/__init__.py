@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent.config.values import ListedRepo
+from agent.config.tables import ListedRepo
 from agent.errors import Refused
 from agent.git.command import Git, GitError
 from agent.handlers.base import Repo, Told, no_repo

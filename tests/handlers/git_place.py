@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent.config.values import ListedRepo
+from agent.config.tables import ListedRepo
 from agent.files import VaultFiles
 from agent.handlers.base import Context
 from agent.handlers.git import HANDLER, understand

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.config.values import ListedRepo
+from agent.config.tables import ListedRepo
 from agent.errors import BadHeader, Doubt, Refused
 from agent.handlers.branch import HANDLER, flaw_of
 from agent.models.fake import FakeModel

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.config.values import ListedRepo
+from agent.config.tables import ListedRepo
 from agent.errors import Busy, CredentialsRefused, Doubt, GoferError, PersonMustAct, Refused, TimeUp, TryLater
 from agent.handlers.git import understand
 from agent.repos import ListedRepos

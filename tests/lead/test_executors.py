@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent.config.values import Executor
+from agent.config.tables import Executor
 from agent.errors import BadConfig, Doubt, Refused, TimeUp
 from agent.executors import Executed, Executors
 from tests.lead.commands import CLAUDE, CODEX, printing, script, sha256

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import values
+from agent.config import tables
 from agent.money import table
 from agent.money.prices import Prices
 from agent.money.spending import HINT_TOKENS, worst_case
 
 TODAY = date(2026, 11, 26)
-OWN = values.Price(input=1.5, output=6.0, dated=date(2026, 11, 2))
+OWN = tables.Price(input=1.5, output=6.0, dated=date(2026, 11, 2))
 
 
 def shipped(cache: Path | None = None, today: date = TODAY) -> Prices:
@@ -106,7 +106,7 @@ def test_an_announced_change_counts_from_its_day_and_for_worst_cases_from_the_ev
 
 
 def test_ones_own_price_comes_first_and_is_exact() -> None:
-    prices = Prices({"anthropic/claude-opus-4-6": OWN, "work/free": values.Price(input=0, output=0, dated=TODAY)}, None)
+    prices = Prices({"anthropic/claude-opus-4-6": OWN, "work/free": tables.Price(input=0, output=0, dated=TODAY)}, None)
     price = prices.of("anthropic", "claude-opus-4-6")
     assert price is not None
     assert (price.input, price.output, price.dated, price.source) == (1.5, 6.0, date(2026, 11, 2), "config.toml")
@@ -120,7 +120,7 @@ def test_a_bare_name_takes_ones_own_price_where_there_is_just_one() -> None:
     assert Prices({"work/claude-opus-4-6": OWN}, None).named("claude-opus-4-6") == Prices(
         {"work/claude-opus-4-6": OWN}, None
     ).of("work", "claude-opus-4-6")
-    two = {"work/claude-opus-4-6": OWN, "home/claude-opus-4-6": values.Price(input=9, output=9, dated=TODAY)}
+    two = {"work/claude-opus-4-6": OWN, "home/claude-opus-4-6": tables.Price(input=9, output=9, dated=TODAY)}
     assert Prices(two, None).named("claude-opus-4-6") is None
     assert shipped().named("openrouter/z-ai/glm-4.7") == shipped().of("openrouter", "z-ai/glm-4.7")
 

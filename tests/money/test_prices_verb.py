@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from agent.cli import main as cli
 from agent.clock import utc_now
 from agent.config import load_settings
-from agent.config.values import Price
+from agent.config.tables import Price
 from agent.errors import BadConfig
 from agent.money.writing import write_prices
 from agent.schema import schema

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.config.values import Money
+from agent.config.tables import Money
 from agent.errors import Busy, Doubt, PersonMustAct
 from agent.models.base import Answer, Request
 from agent.models.gate import Reply, estimate, gated, output_limit
@@ -137,7 +137,7 @@ RACER = """
 import sys
 from datetime import datetime, UTC
 from pathlib import Path
-from agent.config.values import Money
+from agent.config.tables import Money
 from agent.errors import Doubt
 from agent.money.spending import Spending
 
@@ -186,7 +186,7 @@ KILLED = """
 import os, signal, sys
 from datetime import datetime, UTC
 from pathlib import Path
-from agent.config.values import Money
+from agent.config.tables import Money
 from agent.money.spending import Spending
 
 money = Spending(Path(sys.argv[1]), Money(per_task_usd=1, per_day_usd=1, per_month_usd=1))

@@ -1,0 +1,228 @@
+"""The tables of the settings files, one class each. Times are seconds and sizes bytes, unless the name says otherwise.
+
+Every key is explained in `docs/reference.md`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_MODEL = re.compile(r"[^\s\x00-\x1f]{1,200}")
+_CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
+
+
+def _hours(text: str) -> str:
+    start, dash, end = text.partition("-")
+    if text and not (dash and _CLOCK.fullmatch(start) and _CLOCK.fullmatch(end) and start != end):
+        raise ValueError("it is not a span of the day like 08:00-23:00")
+    return text
+
+
+def _name(text: str) -> str:
+    if text and not _NAME.fullmatch(text):
+        raise ValueError("a name has lower-case letters, digits, '.', '_' and '-', at most 64 in all")
+    return text
+
+
+def _alias(target: str) -> str:
+    provider, slash, model = target.partition("/")
+    if not (slash and _NAME.fullmatch(provider) and _MODEL.fullmatch(model)) or "://" in target:
+        raise ValueError("it is not provider/model, like ollama/qwen3:4b")
+    return target
+
+
+Hours = Annotated[str, AfterValidator(_hours)]
+Name = Annotated[str, AfterValidator(_name)]
+AliasTarget = Annotated[str, AfterValidator(_alias)]
+Thinking = Literal["off", "low", "medium", "high"]
+Dollars = Annotated[float, Field(ge=0, le=1_000_000)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Marks a limit: the vault may only make it smaller, in the given order of words or as a number."""
+
+    order: tuple[str, ...] = ()
+
+    def wider(self, theirs: Any, mine: Any) -> bool:
+        if self.order:
+            return self.order.index(theirs) > self.order.index(mine)
+        return mine is not None and (theirs is None or theirs > mine)
+
+
+class Section(BaseModel):
+    """One table of a settings file. Each key is explained in `docs/reference.md`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def limit_of(section: type[Section], key: str) -> Limit | None:
+    """The mark of a limit, None for a plain key."""
+    return next((mark for mark in section.model_fields[key].metadata if isinstance(mark, Limit)), None)
+
+
+class Lead(Section):
+    name: str = Field("Lead", min_length=1, max_length=60, pattern=r"^[^\r\n\[\]<>`|]+$")
+
+
+class LocalLead(Lead):
+    """`via`: `handoff` (a file), `command:<name>` of an executor, or `provider/model` of one that is set up here."""
+
+    via: str = Field("handoff", pattern=r"^(handoff|command:[a-z0-9][a-z0-9._-]*|[a-z0-9][a-z0-9._-]*/[^\s]+)$")
+
+
+class Watch(Section):
+    settle_seconds: float = Field(5.0, ge=0, le=3600)
+    settle_open_seconds: float = Field(0.5, ge=0, le=3600)
+    settle_obsidian_seconds: float = Field(30.0, ge=0, le=3600)
+    rescan_seconds: float = Field(60.0, ge=1, le=3600)
+    poll_seconds: float = Field(2.0, ge=0.1, le=3600)
+
+
+class Tasks(Section):
+    max_attempts: Annotated[int, Limit()] = Field(3, ge=1, le=100)
+    raw_limit: Annotated[int, Limit()] = Field(16_384, ge=0, le=1_048_576)
+    outbox_days: int = Field(30, ge=1, le=3650)
+
+
+class Handoffs(Section):
+    expires_days: int = Field(7, ge=1, le=365)
+
+
+class LocalModel(Section):
+    name: str = Field("qwen3:8b", min_length=1, max_length=200, pattern=r"^[^\s]+$")
+    context: Annotated[int, Limit()] = Field(8192, ge=1024, le=1_048_576)
+    opinions: int = Field(1, ge=1, le=5)
+
+
+class Alias(Section):
+    """What a name for a model stands for: `provider/model`, and how hard it thinks when the task does not say."""
+
+    model: AliasTarget
+    thinking: Thinking | None = None
+
+
+class Sync(Section):
+    person: Annotated[Literal["off", "inbox", "all"], Limit(("off", "inbox", "all"))] = "inbox"
+    offline: Annotated[Literal["wait", "work"], Limit(("wait", "work"))] = "wait"
+    pushes_per_minute: Annotated[float | None, Limit()] = Field(None, gt=0, le=6000)
+    poll_seconds: float = Field(30.0, ge=1, le=3600)
+
+
+class LocalSync(Sync):
+    remote: str = Field("", max_length=100, pattern=r"^([^\s:-][^\s:]*)?$")
+
+
+class Worker(Section):
+    name: Name = ""
+    offers: tuple[Name, ...] = ()
+    idle_seconds: Seconds = 60.0
+    stop_seconds: float = Field(10.0, ge=0, le=3600)
+
+
+class Ollama(Section):
+    host: str = ""
+    keep_alive: str = Field("5m", pattern=r"^-?\d+(ms|s|m|h)?$")
+    connect_seconds: Seconds = 3.0
+    load_seconds: Seconds = 300.0
+    answer_seconds: Seconds = 120.0
+    allow_cloud: bool = False
+
+
+class Backends(Section):
+    """Who answers for `local`: the first in this order that can. `ollama`, `embedded`, or the name of a provider."""
+
+    order: tuple[Name, ...] = ("ollama", "embedded")
+
+
+class Embedded(Section):
+    """llama.cpp in this process. `path`: a GGUF file; empty: the one in the folder that `gofer model` fills."""
+
+    path: str = Field("", max_length=1024, pattern=r"^((/|~/)[^\x00-\x1f\x7f]+)?$")
+    threads: int = Field(0, ge=0, le=256)
+    load_seconds: Seconds = 300.0
+    answer_seconds: Seconds = 300.0
+
+
+class Sandbox(Section):
+    level: Literal["restricted", "full"] = "restricted"
+
+
+class Money(Section):
+    per_task_usd: Dollars = 0.0
+    per_day_usd: Dollars = 0.0
+    per_month_usd: Dollars = 0.0
+    baseline: str = Field("claude-opus-4-6", max_length=200, pattern=r"^[^\s]*$")
+
+
+class Price(Section):
+    """What a model costs, in US dollars per million tokens, as of a day."""
+
+    input: Dollars
+    output: Dollars
+    dated: date
+
+
+class Network(Section):
+    allowed_hosts: tuple[str, ...] = ()
+
+
+class Secrets(Section):
+    env: tuple[str, ...] = ()
+
+
+class Provider(Section):
+    """An OpenAI-compatible server. `local`: what it answers costs nothing and leaves nobody's hands; None: when its
+    address is this machine's. `model`: who answers for `local` there. `thinking`: how its models are told to think."""
+
+    url: str = Field(pattern=r"^https?://[^\s]+$")
+    key: SecretStr | None = None
+    key_env: str = ""
+    local: bool | None = None
+    model: str = Field("", max_length=200, pattern=r"^[^\s]*$")
+    thinking: Literal["auto", "effort", "template", "none"] = "auto"
+    connect_seconds: Seconds = 5.0
+    answer_seconds: Seconds = 120.0
+
+
+class Command(Section):
+    """A check: an argument list, pinned to the sha256 of its first file."""
+
+    argv: tuple[str, ...] = Field(min_length=1)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Executor(Command):
+    """A command that does tasks, or is the lead: the text on its standard input, its answer on standard output.
+
+    `result`, `cost_usd`, `input_tokens`, `output_tokens` and `model` are JMESPath expressions for an output of `json`
+    or `jsonl`. `max_usd` is what one run may cost at most; None: nobody knows.
+    """
+
+    timeout_seconds: Seconds = 900.0
+    max_usd: Dollars | None = None
+    env: tuple[str, ...] = ()
+    output: Literal["text", "json", "jsonl"] = "text"
+    result: str = Field("result", max_length=500)
+    cost_usd: str = Field("total_cost_usd", max_length=500)
+    input_tokens: str = Field("usage.input_tokens", max_length=500)
+    output_tokens: str = Field("usage.output_tokens", max_length=500)
+    model: str = Field("model", max_length=500)
+
+
+RepoVerb = Literal["fetch", "fast-forward", "branch", "add", "commit", "push", "status", "log"]
+
+
+class ListedRepo(Section):
+    """A repository that `git` tasks may work in, under a name, and what they may do there."""
+
+    path: str = Field(max_length=1024, pattern=r"^(/|~/)[^\x00-\x1f\x7f]+$")
+    remote: str = Field("origin", max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    allow: tuple[RepoVerb, ...] = ("fetch", "fast-forward", "branch", "add", "commit", "status", "log")
