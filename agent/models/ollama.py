@@ -9,6 +9,7 @@ is posted through its transport.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from agent.models.troubles import late, refusal, told
 if TYPE_CHECKING:
     import httpx
 
+_FRESH = 10.0  # seconds for which the list of models is believed
 _TALK_SECONDS = 10.0  # for the small questions: which models are there, which are loaded
 _CLOUD = re.compile(r"[:-]cloud$")  # how ollama.com names models that run there: gpt-oss:120b-cloud
 
@@ -59,6 +61,7 @@ class Ollama:
         # A bare number is seconds and travels as a number: the server reads text only with a unit.
         self._keep_alive: str | int = int(keep_alive) if keep_alive.removeprefix("-").isdecimal() else keep_alive
         self._allow_cloud = allow_cloud
+        self._seen: dict[str, tuple[float, _Pulled]] = {}  # when each model was found
 
     def ask(self, request: Request, *, stop: Stop = never) -> Answer:
         """The gated answer. Beyond the protocol: CredentialsRefused when the server wants to know who we are."""
@@ -87,11 +90,9 @@ class Ollama:
         return Line(self.host, self._connect_timeout, server="Ollama", fix="ollama serve", client=client)
 
     def _attempt(self, line: Line, request: Request, stop: Stop) -> Reply:
-        model = self._loaded(line, request, stop)
-        if model:
-            window = request.context
-        else:
-            model = self._pick(self._pulled(line, stop), request.model)
+        model = self._found(line, request.model, stop)
+        window = request.context
+        if not self._is_loaded(line, model, request, stop):
             window = self._load(line, model, request, stop)
         must_fit(replace(request, context=window))  # the model's own limit can lie below the size asked for
         refused = ""
@@ -107,14 +108,21 @@ class Ollama:
             return replace(reply, digest=model.digest, context=window, thinking=_word(think), notes=notes)
         raise AssertionError("the last level is off, and that either answers or raises")
 
-    def _loaded(self, line: Line, request: Request, stop: Stop) -> _Pulled | None:
-        """The model, when it is in memory with just the context asked for: then nothing is left to find or to load."""
-        for one in self._told(line, stop, "/api/ps"):
-            name, digest = str(one.get("model") or one.get("name") or ""), str(one.get("digest") or "")
-            elsewhere = one.get("remote_host") or one.get("remote_model") or _CLOUD.search(name.lower())
-            if _same(name, request.model) and digest and not elsewhere and one.get("context_length") == request.context:
-                return _Pulled(name, digest, "")
-        return None
+    def _found(self, line: Line, name: str, stop: Stop) -> _Pulled:
+        """The model of that name, as the server listed it a few seconds ago or lists it now."""
+        at, model = self._seen.get(name, (0.0, None))
+        if model is None or time.monotonic() - at > _FRESH:
+            model = self._pick(self._pulled(line, stop), name)
+            self._seen[name] = (time.monotonic(), model)
+        return model
+
+    def _is_loaded(self, line: Line, model: _Pulled, request: Request, stop: Stop) -> bool:
+        """Whether this very model is in memory with just the context asked for: then nothing is left to load."""
+        return any(
+            _same(str(one.get("model") or one.get("name") or ""), model.name)
+            and (one.get("digest"), one.get("context_length")) == (model.digest, request.context)
+            for one in self._told(line, stop, "/api/ps")
+        )
 
     def _pulled(self, line: Line, stop: Stop, seconds: float = _TALK_SECONDS) -> list[_Pulled]:
         listed = self._told(line, stop, "/api/tags", seconds)

@@ -169,7 +169,7 @@ def test_a_model_that_is_loaded_as_wanted_is_neither_looked_for_nor_loaded_again
     assert warm.usage.digest == cold.usage.digest
     standin.requests.clear()
     ollama.ask(replace(ASKED, context=2048))  # another context is another loading
-    assert [path for path, _ in standin.requests] == ["/api/ps", "/api/tags", "/api/chat", "/api/ps", "/api/chat"]
+    assert [path for path, _ in standin.requests] == ["/api/ps", "/api/chat", "/api/ps", "/api/chat"]
 
 
 def test_a_stopped_run_leaves_the_server_at_once(ollama: Ollama, standin: OllamaStandIn) -> None:
