@@ -10,8 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agent.commanding import COMMAND, CommandModel
+from agent.commanding import health as command_health
 from agent.config import Settings
 from agent.errors import Doubt, Refused
+from agent.executors import Executors
 from agent.models.backends import OLLAMA, Backends, Target
 from agent.models.base import Answer, Health, Model, Request, Stop, never
 from agent.paying import Till, till
@@ -41,6 +44,7 @@ class Asking:
     ) -> None:
         self.root, self.settings = root, settings
         self.backends = Backends(settings, env, state, backend)
+        self.executors = Executors(settings.executors, env)
         self._state = state
         self._till: Till | None = None
 
@@ -53,7 +57,7 @@ class Asking:
             return self.backends.local()
         provider, slash, model = name.partition("/")
         thinking = alias.thinking or "" if alias else ""
-        if slash and self.backends.knows(provider):
+        if slash and (provider == COMMAND or self.backends.knows(provider)):
             return Target(provider, model, thinking)
         return Target(OLLAMA, name, thinking)
 
@@ -65,7 +69,7 @@ class Asking:
                 f'To fix it: add {wanted} = "ollama/…" to [aliases] in gofer.toml or in this machine\'s config.toml'
             )
         target = self.target(wanted)
-        health = self.backends.health(target)
+        health = self.health_of(target)
         if health.ok:
             return ""
         fix = f"{health.detail}. To fix it: {health.fix}" if health.fix else health.detail
@@ -73,6 +77,12 @@ class Asking:
         if target.provider == OLLAMA and slash and wanted != "local" and "." not in provider:
             fix += f"; or, if '{provider}' is a server and no part of the name, add [providers.{provider}]"
         return fix
+
+    def health_of(self, target: Target) -> Health:
+        """Whether a model, or a command in its place, can answer; at most ten seconds old."""
+        if target.provider == COMMAND:
+            return command_health(self.executors, target.model)
+        return self.backends.health(target)
 
     def health(self) -> Health:
         """Whether who answers for `local` can, at most ten seconds old."""
@@ -136,7 +146,7 @@ class Asking:
             schema=schema,
             max_tokens=max_tokens,
             context=self._context(target),
-            timeout=min(left, self.backends.answer_seconds(target.provider)),
+            timeout=min(left, self._answer_seconds(target)),
             seed=seed,
         )
         return self._put(run, target, request)
@@ -147,12 +157,15 @@ class Asking:
         def stop() -> bool:
             return run.cancelled.is_set() or time.monotonic() > run.deadline
 
-        backend = self.backends.get(target.provider)
         try:
-            if self.backends.is_local(target.provider):
-                answer = _free(backend, request, stop)
+            if target.provider == COMMAND:
+                self._may_leave(run, target)
+                answer = CommandModel(self.executors, self._paying().purse, run).ask(request, stop=stop)
+            elif self.backends.is_local(target.provider):
+                answer = _free(self.backends.get(target.provider), request, stop)
             else:
                 self._may_leave(run, target)
+                backend = self.backends.get(target.provider)
                 answer = self._paying().ask(backend, request, target.provider, run.task, stop)
         except Doubt as doubt:
             run.spent.extend(doubt.usage)
@@ -172,6 +185,11 @@ class Asking:
         if self._till is None:
             self._till = till(self.settings, self._state)
         return self._till
+
+    def _answer_seconds(self, target: Target) -> float:
+        if target.provider == COMMAND:
+            return self.executors.of(target.model).timeout_seconds
+        return self.backends.answer_seconds(target.provider)
 
     def _context(self, target: Target) -> int:
         return self.settings.model.context if self.backends.is_local(target.provider) else REMOTE_CONTEXT

@@ -8,10 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 from agent.asking import Asking
+from agent.commanding import COMMAND
 from agent.config import Settings
 from agent.errors import GoferError
-from agent.executors import Executors
-from agent.leading import COMMAND
 from agent.models.backends import Backends, Target
 from agent.paying import Purse, price_list
 
@@ -30,11 +29,11 @@ class Check:
 
 def model_side(root: Path, settings: Settings, state: Path, env: Mapping[str, str], now: datetime) -> Iterator[Check]:
     """Who answers for `local` and why, what the aliases stand for, who the lead is, and what may be spent."""
-    backends = Asking(root, settings, state=state, env=env).backends
-    yield from _local(backends)
+    asking = Asking(root, settings, state=state, env=env)
+    yield from _local(asking.backends)
     for name, alias in sorted(settings.aliases.items()):
-        yield _alias(name, alias.model, backends)
-    yield _lead(settings, backends, env)
+        yield _alias(name, alias.model, asking)
+    yield _lead(settings, asking)
     yield from _money(settings, state, now)
 
 
@@ -53,28 +52,24 @@ def _local(backends: Backends) -> Iterator[Check]:
         yield Check("model", False, f"nobody answers for `local` ({order}): its tasks wait", "see the lines above")
 
 
-def _alias(name: str, wanted: str, backends: Backends) -> Check:
+def _alias(name: str, wanted: str, asking: Asking) -> Check:
     provider, _, model = wanted.partition("/")
-    if not backends.knows(provider):
+    if provider != COMMAND and not asking.backends.knows(provider):
         fix = f"add [providers.{provider}] to this machine's config.toml, or write ollama/ before the name"
         return Check("alias", False, f"{name}: no provider is called '{provider}'", fix)
-    health = backends.health(Target(provider, model))
+    health = asking.health_of(Target(provider, model))
     return Check("alias", health.ok, f"{name}: {wanted}, {health.detail}", "" if health.ok else health.fix or WAKE)
 
 
-def _lead(settings: Settings, backends: Backends, env: Mapping[str, str]) -> Check:
+def _lead(settings: Settings, asking: Asking) -> Check:
     via = settings.lead.via
     if via == "handoff":
         return Check("lead", True, f"{settings.lead.name}, by hand-off files in outbox/handoffs/")
-    if via.startswith(COMMAND):
-        try:
-            Executors(settings.executors, env).ready(via.removeprefix(COMMAND))
-        except GoferError as error:
-            return Check("lead", False, f"{via}: {error.what}, {error.why}".rstrip(", "), error.fix)
-        return Check("lead", True, f"{via}: its program is the one that was pinned; it runs without a sandbox")
-    provider, _, model = via.partition("/")
-    health = backends.health(Target(provider, model))
-    return Check("lead", health.ok, f"{via}: {health.detail}", health.fix if not health.ok else "")
+    command = via.partition(":")[0] == COMMAND
+    provider, _, model = via.partition(":" if command else "/")
+    health = asking.health_of(Target(provider, model))
+    box = "; it runs without a sandbox" if command and health.ok else ""
+    return Check("lead", health.ok, f"{via}: {health.detail}{box}", "" if health.ok else health.fix or WAKE)
 
 
 def _money(settings: Settings, state: Path, now: datetime) -> Iterator[Check]:

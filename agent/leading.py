@@ -6,12 +6,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
 
-from agent.clock import utc_now
+from agent.commanding import Purse, paid_run
 from agent.config import Settings
-from agent.errors import BadConfig, Doubt, GoferError, Refused, TimeUp
+from agent.errors import Doubt, GoferError, Refused, TimeUp
 from agent.executors import Executed, Executors
 from agent.models.base import Answer
 from agent.pleading import CANNOT, Files, prompt
@@ -24,19 +22,6 @@ MARGIN = 2.0  # seconds of a run that are kept for ending a command and writing 
 LEAST = 1.0  # seconds: with less there is no use in asking
 
 AskPaid = Callable[[Run, str, str], Answer]  # the run, provider/model, the prompt; it minds the money itself
-
-
-class Purse(Protocol):
-    """What may be spent. `worst_usd` and `budget` None: nobody knows, and the task does not say."""
-
-    def reserve(self, task_id: str, worst_usd: float | None, *, budget: float | None, now: datetime) -> object:
-        """Set money aside before anything is asked. Raises Doubt (`budget`) when it is not allowed."""
-
-    def settle(self, reservation: object, actual_usd: float | None) -> None:
-        """What it came to; None: nobody knows."""
-
-    def release(self, reservation: object) -> None:
-        """Nothing was spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,39 +100,12 @@ class Lead:
         if time.monotonic() > run.deadline - MARGIN - LEAST:
             raise TimeUp("there was no time left to ask the lead", why=f"the run may take {run.limit:g} s")
         if self._command:
-            return self._execute(run, text)
+            left = run.deadline - MARGIN - time.monotonic()
+            return paid_run(self.executors, self.purse, self._command, text, run, left, run.cancelled.is_set)
         if self.ask_paid is None:
             raise Refused(f"{self.settings.lead.via} cannot be the lead here", fix="lead.via = a registered command")
         answer = self.ask_paid(run, self.settings.lead.via, text)
         return Executed(answer.text.strip(), answer.usage)
-
-    def _execute(self, run: Run, text: str) -> Executed:
-        """Run the command, with what it may cost set aside before and accounted for after."""
-        name, task = self._command, run.task
-        worst = self.executors.of(name).max_usd
-        reservation = self.purse.reserve(task.id, worst, budget=task.budget_usd, now=utc_now())
-        left = run.deadline - MARGIN - time.monotonic()
-        try:
-            done = self.executors.run(name, text, run.folder.path, run.cancelled.is_set, left)
-        except (Refused, BadConfig):  # nothing was started
-            self.purse.release(reservation)
-            raise
-        except Doubt as doubt:
-            self._settle(run, reservation, _cost(doubt.usage))
-            raise
-        except BaseException:
-            self._settle(run, reservation, None)
-            raise
-        self._settle(run, reservation, done.usage.cost_usd)
-        return done
-
-    def _settle(self, run: Run, reservation: object, actual_usd: float | None) -> None:
-        """Account for what was spent. The account may refuse: then the worst case goes on counting, and what was paid
-        for must not be lost for that."""
-        try:
-            self.purse.settle(reservation, actual_usd)
-        except GoferError as error:
-            run.folder.note(f"what the lead cost could not be written down: {error}")
 
     def _failed(
         self, run: Run, reason: HandoffReason, tried: tuple[str, ...], findings: tuple[str, ...], error: GoferError
@@ -173,11 +131,6 @@ def _cannot(via: str, done: Executed) -> Doubt:
     doubt = Doubt("the lead says that it cannot do it from here", reason="failed", tried=f"{via} cannot: {why}")
     doubt.usage = (done.usage,)
     return doubt
-
-
-def _cost(usage: Sequence[Usage]) -> float | None:
-    costs = [one.cost_usd for one in usage if one.cost_usd is not None]
-    return sum(costs) if usage and len(costs) == len(usage) else None
 
 
 def _new(run: Run, usage: Sequence[Usage]) -> tuple[Usage, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,14 +12,14 @@ from typing import Any
 
 from agent.clock import utc_now
 from agent.config import Settings
-from agent.errors import CredentialsRefused, Doubt, Unasked
+from agent.errors import CredentialsRefused, Doubt, GoferError, Unasked
 from agent.models.base import Answer, Model, Request, Stop
 from agent.models.gate import estimate, output_limit
 from agent.money.prices import Price, Prices
 from agent.money.spending import Reservation, Spending, Spent, worst_case
 from agent.vault.values import Task, Usage
 
-ACCOUNT, PRICES = "spending.sqlite", "prices.json"
+ACCOUNT, PRICES = "spending.sqlite3", "prices.json"
 _TEMPLATE_SHARE = 256  # tokens: what a chat template and the schema's wrapping add, generously
 
 
@@ -51,29 +52,30 @@ class Till:
     """Asks paid models. What cannot be priced is not asked, and what was asked is paid for."""
 
     def __init__(self, purse: Purse, prices: Prices) -> None:
-        self._purse, self._prices = purse, prices
+        self.purse, self._prices = purse, prices
 
     def ask(self, backend: Model, request: Request, provider: str, task: Task, stop: Stop) -> Answer:
         """The backend's answer, with its cost in the usage. Raises what the backend raises, and Doubt `budget` before
         anything is sent when a cap would be passed or the price is unknown."""
         price = self._prices.of(provider, request.model)
         worst = worst_case(_sent(request), output_limit(request), price)
-        reservation = self._purse.reserve(task.id, worst, budget=task.budget_usd, now=utc_now())
+        reservation = self.purse.reserve(task.id, worst, budget=task.budget_usd, now=utc_now())
         try:
             answer = backend.ask(request, stop=stop)
         except Doubt as doubt:
             doubt.usage = tuple(_priced(usage, price) for usage in doubt.usage)
             # A prompt that cannot fit is refused before it is sent; everything else was, whatever came back.
-            self._purse.settle(reservation, _sum(doubt.usage) if doubt.usage else None)
+            self.purse.settle(reservation, _sum(doubt.usage) if doubt.usage else None)
             raise
         except (Unasked, CredentialsRefused):
-            self._purse.release(reservation)
+            self.purse.release(reservation)
             raise
         except BaseException:
-            self._purse.settle(reservation, None)
+            self.purse.settle(reservation, None)
             raise
         answer = replace(answer, usage=_priced(answer.usage, price))
-        self._purse.settle(reservation, answer.usage.cost_usd)
+        with suppress(GoferError):  # it is paid for already: if the account cannot be written, the worst case stays
+            self.purse.settle(reservation, answer.usage.cost_usd)
         return answer
 
 
@@ -89,7 +91,9 @@ def price_list(settings: Settings, state: Path | None) -> Prices:
 
 def _sent(request: Request) -> int:
     schema = estimate(str(request.schema)) * 2 if request.schema else 0  # it is sent in the prompt and as a form
-    return estimate(request.system) + estimate(request.prompt) + schema + _TEMPLATE_SHARE
+    # A quarter of the bytes too: the estimate counts words and signs, and a text may be mostly blanks.
+    texts = ((text, len(text.encode("utf-8", "replace"))) for text in (request.system, request.prompt))
+    return sum(max(estimate(text), size // 4) for text, size in texts) + schema + _TEMPLATE_SHARE
 
 
 def _priced(usage: Usage, price: Price | None) -> Usage:

@@ -12,6 +12,7 @@ from agent.bench import Bench
 from agent.claims import Claim
 from agent.handlers import HANDLERS, is_quick
 from agent.inbox import Drop
+from agent.models.backends import Target
 from agent.runner import AnyLane, Ended, Run, Timed
 from agent.runs import RunFolders
 from agent.swapping import Swapping
@@ -33,6 +34,7 @@ class Workbench:
     outside: AnyLane
     swapping: Swapping = field(default_factory=Swapping)
     _known: Mapping[str, Any] = field(default_factory=dict)  # the facts, gathered at most once in one travel
+    _next: set[Target] = field(default_factory=set)  # models of tasks that may start in this travel
     _unsettled: set[int] = field(default_factory=set)
 
     @property
@@ -58,8 +60,11 @@ class Workbench:
         if not asking.backends.is_local(target.provider):
             return "" if room else "the model is busy with another task"
         at_work = [asking.target(run.decision.model) for run in self.local.runs if run.decision.who is Who.LOCAL]
-        busy = {other.model for other in at_work if other.provider == target.provider}
-        return self.swapping.why_not(target.provider, target.model, busy, room, time.monotonic())
+        busy = {other.model for other in (*at_work, *self._next) if other.provider == target.provider}
+        reason = self.swapping.why_not(target.provider, target.model, busy, room, time.monotonic())
+        if not reason:
+            self._next.add(target)
+        return reason
 
     def quick(self, task: Task, decision: Decision) -> bool:
         """Whether a task runs at once, waiting for no model, no other machine and no lead."""
@@ -90,6 +95,7 @@ class Workbench:
     def collect(self) -> list[tuple[Run, Timed]]:
         """What has ended: code within a second of its start, and what took longer when it is finished."""
         self._known = {}
+        self._next.clear()  # what may start in this travel has started
         beside = [timed for lane in (self.local, self.outside) for timed in lane.collect(_given_up, wait=False)]
         ended = self.code.collect(_given_up, wait=True) + beside
         self._unsettled.update(run.number for run, _ in ended)

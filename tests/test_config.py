@@ -392,6 +392,14 @@ def test_a_worker_name_that_cannot_be_a_file_name_or_a_ref_is_refused(machine: M
 # The reference
 
 
+@pytest.mark.parametrize("word", ["ollama", "embedded", "command"])
+def test_a_provider_cannot_take_the_name_of_a_backend(machine: Machine, word: str) -> None:
+    found = machine.load("", f'[providers.{word}]\nurl = "http://127.0.0.1:1/v1"\n[providers.lab]\nurl = "http://x/v1"')
+    assert list(found.providers) == ["lab"]
+    with pytest.raises(BadConfig, match="would hide a backend"):
+        found.checked()
+
+
 def rows_of_the_reference() -> Mapping[str, tuple[str, str]]:
     """Each key's default and what the vault may do, as the table says."""
     rows = re.findall(

@@ -16,6 +16,7 @@ from agent.vault.values import HandoffReason, Priority, Role, Status, Tier, Who
 BUILT = {
     "sync",
     *("stats", "review", "smoke", "capability", "capability-compare"),
+    *("prices-list", "prices-show", "prices-import"),
     "stop",
     "resume",
     *("route", "add", "list", "show", "run", "run-dry-run", "status", "doctor", "init", "retry", "cancel", "demo"),

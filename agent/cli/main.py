@@ -29,6 +29,7 @@ VERBS = {
     "route": ("route", "Where a task would go, and which rule says so."),
     "status": ("status", "Worker, queue, models, and what needs a person."),
     "doctor": ("doctor", "Check everything; one line and one remedy for each finding."),
+    "prices": ("prices", "What models cost; take over prices from elsewhere."),
     "stats": ("stats", "What the runs took, and what they saved."),
     "review": ("review", "Ask the lead to judge samples of what was done here."),
     "retry": ("again", "Put a finished task back into the inbox."),

@@ -20,6 +20,7 @@ __all__ = ["Finding", "LocalConfig", "Settings", "VaultSettings", "load_settings
 
 VAULT_FILE = "gofer.toml"
 _RESERVED = frozenset({"auto", "none", "local", "lead"})  # words of a task's `model` key
+_BACKENDS = frozenset({"ollama", "embedded", "command"})  # what a target may begin with without being set up
 _ONLY_LOCAL = (
     *((table,) for table in LocalConfig.model_fields if table not in VaultSettings.model_fields),
     *(
@@ -44,9 +45,15 @@ def load_settings(vault: Path, env: Mapping[str, str]) -> Settings:
     for word in sorted(_RESERVED & aliases.keys()):
         del aliases[word]
         findings.append(Finding(f"the alias '{word}' would hide a word", file.at("aliases", word), "rename it"))
+    providers = {name: provider for name, provider in local.providers.items() if name not in _BACKENDS}
+    for word in sorted(_BACKENDS & local.providers.keys()):
+        findings.append(
+            Finding(f"the provider '{word}' would hide a backend", str(local_path), "rename it", fatal=True)
+        )
     changed = {
         **_merged(wanted, local, file, findings),
         "aliases": aliases,
+        "providers": providers,
         "worker": local.worker.model_copy(update={"name": worker_name(vault, local)}),
         "ollama": local.ollama.model_copy(update={"host": ollama_host(local.ollama.host, env, findings)}),
         "vault_active_hours": wanted.active_hours,

@@ -51,9 +51,9 @@ class Backends:
 
     def is_local(self, provider: str) -> bool:
         """Whether what is asked there costs nothing and stays in the person's hands."""
-        if provider not in self.settings.providers:
-            return True
-        listed = self.settings.providers[provider]
+        listed = self.settings.providers.get(provider)
+        if listed is None:
+            return provider in (OLLAMA, EMBEDDED)
         return is_loopback(listed.url) if listed.local is None else listed.local
 
     def answer_seconds(self, provider: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -221,3 +222,16 @@ def test_eight_workers_at_once_cannot_overspend_together(tmp_path: Path, shop: S
     spent = sum(line["cost_usd"] for line in place.ledger())
     assert 0 < spent <= cap
     assert len(shop.chats) == shown["done"] and shown["handed-off"] > 0
+
+
+def test_l15_tasks_for_two_models_of_one_server_swap_them_once(tmp_path: Path, tiny_qwen3: Path) -> None:
+    with OllamaStandIn({MODEL: tiny_qwen3, "qwen3:4b": tiny_qwen3}) as server:
+        place = house(tmp_path, "", server.url)
+        for number in range(8):
+            name = (MODEL, "qwen3:4b")[number % 2]
+            place.drop(f"peru-{number}.md", f"{QUESTION}[model:ollama/{name}] Number {number}.\n")
+            server.faults.append(Say(LIMA))
+        assert [record.status for record in place.drain()] == ["done"] * 8
+        asked = [body["model"] for body in server.chats]
+    assert sum(one != other for one, other in pairwise(asked)) == 1
+    assert sorted(asked) == ["qwen3:4b"] * 4 + [MODEL] * 4
