@@ -16,7 +16,10 @@ from agent.defaults import default_file, default_files
 from agent.errors import Usage
 
 REPOSITORY = Path(__file__).parent.parent
-TYPES_WITH_A_SAMPLE = {"file", "status", "heartbeat", "summarize", "ask", "handoff"}
+TYPES_WITH_A_SAMPLE = {
+    "file", "git", "status", "heartbeat", "summarize", "ask", "extract", "compose", "classify", "branch", "config",
+    "handoff",
+}  # fmt: skip
 
 
 def test_every_default_file_can_be_read() -> None:
