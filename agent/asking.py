@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.config import Settings
-from agent.errors import Doubt, Refused
+from agent.errors import GoferError, Refused
 from agent.models.backends import OLLAMA, Backends, Target
 from agent.models.base import Answer, Health, Model, Request, Stop, never
 from agent.paying import Till, till
@@ -154,8 +154,8 @@ class Asking:
             else:
                 self._may_leave(run, target)
                 answer = self._paying().ask(backend, request, target.provider, run.task, stop)
-        except Doubt as doubt:
-            run.spent.extend(doubt.usage)
+        except GoferError as error:
+            run.spent.extend(error.usage)
             raise
         run.spent.append(answer.usage)
         return answer
@@ -187,7 +187,7 @@ def _free(backend: Model, request: Request, stop: Stop) -> Answer:
     """The answer of a server of one's own: it costs nothing, and the usage says so, whatever became of it."""
     try:
         answer = backend.ask(request, stop=stop)
-    except Doubt as doubt:
-        doubt.usage = tuple(replace(usage, cost_usd=0.0) for usage in doubt.usage)
+    except GoferError as error:
+        error.usage = tuple(replace(usage, cost_usd=0.0) for usage in error.usage)
         raise
     return replace(answer, usage=replace(answer.usage, cost_usd=0.0))

@@ -83,7 +83,7 @@ class Lead:
                 raise _cannot(self.settings.lead.via, done)
         except GoferError as error:
             if run.cancelled.is_set():
-                run.spent.extend(_new(run, error.usage if isinstance(error, Doubt) else ()))
+                run.spent.extend(_new(run, error.usage))
                 run.check()
             return self._failed(run, reason, tried, findings, error)
         run.folder.note(f"the lead answered: {done.usage.provider}, {done.usage.model}")
@@ -132,8 +132,11 @@ class Lead:
         except (Refused, BadConfig):  # nothing was started
             self.purse.release(reservation)
             raise
-        except Doubt as doubt:
-            self._settle(run, reservation, _cost(doubt.usage))
+        except GoferError as error:
+            if not error.usage:  # it was stopped before it could say what it took
+                free = 0.0 if worst == 0 else None
+                error.usage = (Usage(name, f"{COMMAND}{name}", cost_usd=free, estimated=True),)
+            self._settle(run, reservation, _cost(error.usage))
             raise
         except BaseException:
             self._settle(run, reservation, None)
@@ -157,7 +160,7 @@ class Lead:
         budget = isinstance(error, Doubt) and error.reason == HandoffReason.BUDGET
         tells = isinstance(error, Doubt) and error.tried and not budget
         said = error.tried if isinstance(error, Doubt) and tells else f"{self.settings.lead.via}: {error}"
-        usage = (*run.spent, *_new(run, error.usage if isinstance(error, Doubt) else ()))
+        usage = (*run.spent, *_new(run, error.usage))
         return _handed(run, HandoffReason.BUDGET if budget else reason, (*tried, said), (*findings, said), usage)
 
 

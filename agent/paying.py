@@ -11,12 +11,12 @@ from typing import Any
 
 from agent.clock import utc_now
 from agent.config import Settings
-from agent.errors import CredentialsRefused, Doubt, Unasked
+from agent.errors import CredentialsRefused, Doubt, GoferError, Unasked
 from agent.models.base import Answer, Model, Request, Stop
 from agent.models.gate import estimate, output_limit
 from agent.money.prices import Price, Prices
 from agent.money.spending import Reservation, Spending, Spent, worst_case
-from agent.vault.values import Task, Usage
+from agent.vault.values import HandoffReason, Task, Usage
 
 ACCOUNT, PRICES = "spending.sqlite", "prices.json"
 _TEMPLATE_SHARE = 256  # tokens: what a chat template and the schema's wrapping add, generously
@@ -61,13 +61,14 @@ class Till:
         reservation = self._purse.reserve(task.id, worst, budget=task.budget_usd, now=utc_now())
         try:
             answer = backend.ask(request, stop=stop)
-        except Doubt as doubt:
-            doubt.usage = tuple(_priced(usage, price) for usage in doubt.usage)
-            # A prompt that cannot fit is refused before it is sent; everything else was, whatever came back.
-            self._purse.settle(reservation, _sum(doubt.usage) if doubt.usage else None)
-            raise
-        except (Unasked, CredentialsRefused):
-            self._purse.release(reservation)
+        except GoferError as error:
+            error.usage = tuple(_priced(usage, price) for usage in error.usage)
+            if _broke_off(error):  # the answer may have been on its way, and nobody says what it costs
+                error.usage = (*error.usage, Usage(request.model, provider, thinking=request.thinking))
+            if error.usage:
+                self._purse.settle(reservation, _sum(error.usage))
+            else:
+                self._purse.release(reservation)
             raise
         except BaseException:
             self._purse.settle(reservation, None)
@@ -92,9 +93,17 @@ def _sent(request: Request) -> int:
     return estimate(request.system) + estimate(request.prompt) + schema + _TEMPLATE_SHARE
 
 
+def _broke_off(error: GoferError) -> bool:
+    """Whether the last question may have been answered by somebody. Surely not when it was refused or never sent, and
+    of answers that the gate refused the error tells itself."""
+    if isinstance(error, Doubt):
+        return error.reason not in (HandoffReason.TOO_LONG, HandoffReason.BAD_ANSWER)
+    return not isinstance(error, Unasked | CredentialsRefused)
+
+
 def _priced(usage: Usage, price: Price | None) -> Usage:
     """With its cost, None where the server did not count."""
-    counted = usage.input_tokens and usage.output_tokens
+    counted = usage.input_tokens and usage.output_tokens and not usage.estimated
     return replace(usage, cost_usd=price.cost(usage.input_tokens, usage.output_tokens) if price and counted else None)
 
 
