@@ -13,7 +13,7 @@ from typing import Any
 from agent.commanding import COMMAND, CommandModel
 from agent.commanding import health as command_health
 from agent.config import Settings
-from agent.errors import Doubt, Refused
+from agent.errors import GoferError, Refused
 from agent.executors import Executors
 from agent.models.backends import OLLAMA, Backends, Target
 from agent.models.base import Answer, Health, Model, Request, Stop, never
@@ -167,8 +167,8 @@ class Asking:
                 self._may_leave(run, target)
                 backend = self.backends.get(target.provider)
                 answer = self._paying().ask(backend, request, target.provider, run.task, stop)
-        except Doubt as doubt:
-            run.spent.extend(doubt.usage)
+        except GoferError as error:
+            run.spent.extend(error.usage)
             raise
         run.spent.append(answer.usage)
         return answer
@@ -205,7 +205,7 @@ def _free(backend: Model, request: Request, stop: Stop) -> Answer:
     """The answer of a server of one's own: it costs nothing, and the usage says so, whatever became of it."""
     try:
         answer = backend.ask(request, stop=stop)
-    except Doubt as doubt:
-        doubt.usage = tuple(replace(usage, cost_usd=0.0) for usage in doubt.usage)
+    except GoferError as error:
+        error.usage = tuple(replace(usage, cost_usd=0.0) for usage in error.usage)
         raise
     return replace(answer, usage=replace(answer.usage, cost_usd=0.0))

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from agent.clock import utc_now
-from agent.errors import BadConfig, Doubt, GoferError, Refused
+from agent.errors import BadConfig, GoferError, Refused
 from agent.executors import Executed, Executors
 from agent.models.base import Answer, Health, Request, Stop, never
 from agent.models.gate import Reply, gated
@@ -49,8 +49,11 @@ def paid_run(executors: Executors, purse: Purse, name: str, text: str, run: Run,
     except (Refused, BadConfig):  # nothing was started
         purse.release(reservation)
         raise
-    except Doubt as doubt:
-        _settle(run, purse, reservation, _cost(doubt.usage))
+    except GoferError as error:
+        if not error.usage:  # it was stopped before it could say what it took
+            free = 0.0 if worst == 0 else None
+            error.usage = (Usage(name, f"{COMMAND}:{name}", cost_usd=free, estimated=True),)
+        _settle(run, purse, reservation, _cost(error.usage))
         raise
     except BaseException:
         _settle(run, purse, reservation, None)
@@ -74,7 +77,11 @@ class CommandModel:
         def attempt(asked: Request) -> Reply:
             text = f"{asked.system}\n\n{asked.prompt}" if asked.system else asked.prompt
             left = min(asked.timeout, self._run.deadline - time.monotonic())
-            done = paid_run(self._executors, self._purse, asked.model, text, self._run, left, stop)
+            try:
+                done = paid_run(self._executors, self._purse, asked.model, text, self._run, left, stop)
+            except GoferError as error:
+                spent.extend(error.usage)
+                raise
             spent.append(done.usage)
             fenced = _FENCED.fullmatch(done.text.strip()) if asked.schema is not None else None
             # Without counts: what a command states is its whole session's, and says nothing of this prompt.
@@ -82,8 +89,8 @@ class CommandModel:
 
         try:
             answer = gated(attempt, request)
-        except Doubt as doubt:
-            doubt.usage = (*spent, *(() if spent else doubt.usage))
+        except GoferError as error:
+            error.usage = tuple(spent)
             raise
         return replace(answer, usage=_total(spent))
 

@@ -27,9 +27,13 @@ from typing import Any
 
 
 class GoferError(Exception):
-    """What happened, where (file, line or address), why, and what to do about it."""
+    """What happened, where (file, line or address), why, and what to do about it.
+
+    `usage` is what had been asked of models by then: a tuple of `agent.vault.values.Usage`.
+    """
 
     exit_code = 1
+    usage: tuple[Any, ...] = ()
 
     def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
         super().__init__(what)
@@ -114,11 +118,8 @@ class Refused(TaskOver):
 class Doubt(TaskOver):
     """It could not be understood or answered beyond doubt, so it goes one tier up.
 
-    `reason` is one of the hand-off reasons of `agent.vault.values`; `tried` says what was attempted, and `usage`
-    what that cost: a tuple of `agent.vault.values.Usage`.
+    `reason` is one of the hand-off reasons of `agent.vault.values`; `tried` says what was attempted.
     """
-
-    usage: tuple[Any, ...] = ()
 
     def __init__(
         self, what: str, *, reason: str = "unclassified", tried: str = "", where: str = "", why: str = ""

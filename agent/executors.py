@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -25,6 +24,7 @@ PASSED = ("PATH", "HOME", "LANG", "LC_ALL")
 TAIL = 300  # characters of a failed command's last words
 RESULT_LIMIT = 1 << 18  # characters of an answer
 _TAIL_READ = 4096  # bytes
+_MOST = 1e9  # tokens or dollars of one run; more is no count
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_amount(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST
 
 
 def _is_name(value: Any) -> bool:

@@ -68,7 +68,7 @@ class Lead:
                 raise _cannot(self.settings.lead.via, done)
         except GoferError as error:
             if run.cancelled.is_set():
-                run.spent.extend(_new(run, error.usage if isinstance(error, Doubt) else ()))
+                run.spent.extend(_new(run, error.usage))
                 run.check()
             return self._failed(run, reason, tried, findings, error)
         run.folder.note(f"the lead answered: {done.usage.provider}, {done.usage.model}")
@@ -115,7 +115,7 @@ class Lead:
         budget = isinstance(error, Doubt) and error.reason == HandoffReason.BUDGET
         tells = isinstance(error, Doubt) and error.tried and not budget
         said = error.tried if isinstance(error, Doubt) and tells else f"{self.settings.lead.via}: {error}"
-        usage = (*run.spent, *_new(run, error.usage if isinstance(error, Doubt) else ()))
+        usage = (*run.spent, *_new(run, error.usage))
         return _handed(run, HandoffReason.BUDGET if budget else reason, (*tried, said), (*findings, said), usage)
 
 

@@ -17,7 +17,7 @@ from agent.models.base import Answer, Model, Request, Stop
 from agent.models.gate import estimate, output_limit
 from agent.money.prices import Price, Prices
 from agent.money.spending import Reservation, Spending, Spent, worst_case
-from agent.vault.values import Task, Usage
+from agent.vault.values import HandoffReason, Task, Usage
 
 ACCOUNT, PRICES = "spending.sqlite3", "prices.json"
 _TEMPLATE_SHARE = 256  # tokens: what a chat template and the schema's wrapping add, generously
@@ -62,13 +62,14 @@ class Till:
         reservation = self.purse.reserve(task.id, worst, budget=task.budget_usd, now=utc_now())
         try:
             answer = backend.ask(request, stop=stop)
-        except Doubt as doubt:
-            doubt.usage = tuple(_priced(usage, price) for usage in doubt.usage)
-            # A prompt that cannot fit is refused before it is sent; everything else was, whatever came back.
-            self.purse.settle(reservation, _sum(doubt.usage) if doubt.usage else None)
-            raise
-        except (Unasked, CredentialsRefused):
-            self.purse.release(reservation)
+        except GoferError as error:
+            error.usage = tuple(_priced(usage, price) for usage in error.usage)
+            if _broke_off(error):  # the answer may have been on its way, and nobody says what it costs
+                error.usage = (*error.usage, Usage(request.model, provider, thinking=request.thinking))
+            if error.usage:
+                self.purse.settle(reservation, _sum(error.usage))
+            else:
+                self.purse.release(reservation)
             raise
         except BaseException:
             self.purse.settle(reservation, None)
@@ -96,9 +97,17 @@ def _sent(request: Request) -> int:
     return sum(max(estimate(text), size // 4) for text, size in texts) + schema + _TEMPLATE_SHARE
 
 
+def _broke_off(error: GoferError) -> bool:
+    """Whether the last question may have been answered by somebody. Surely not when it was refused or never sent, and
+    of answers that the gate refused the error tells itself."""
+    if isinstance(error, Doubt):
+        return error.reason not in (HandoffReason.TOO_LONG, HandoffReason.BAD_ANSWER)
+    return not isinstance(error, Unasked | CredentialsRefused)
+
+
 def _priced(usage: Usage, price: Price | None) -> Usage:
     """With its cost, None where the server did not count."""
-    counted = usage.input_tokens and usage.output_tokens
+    counted = usage.input_tokens and usage.output_tokens and not usage.estimated
     return replace(usage, cost_usd=price.cost(usage.input_tokens, usage.output_tokens) if price and counted else None)
 
 

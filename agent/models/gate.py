@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agent.errors import Doubt
+from agent.errors import Doubt, GoferError
 from agent.models.base import Answer, Request
 from agent.models.schema import check
 from agent.vault.values import Usage
@@ -60,7 +60,7 @@ def gated(attempt: Callable[[Request], Reply], request: Request) -> Answer:
     """The answer to `request`, from at most two calls of `attempt`; its usage is the sum of both.
 
     Raises Doubt: `too-long` when the prompt cannot fit or was cut, `bad-answer` when no reply counted. What `attempt`
-    raises passes through.
+    raises passes through; its `usage` tells of the first call when it was the second.
     """
     asked = _with_schema(request)
     must_fit(asked)
@@ -71,7 +71,11 @@ def gated(attempt: Callable[[Request], Reply], request: Request) -> Answer:
     again = _changed(asked, verdict)
     if again is None:
         raise _doubt(request, [verdict], [first])
-    second = attempt(again)
+    try:
+        second = attempt(again)
+    except GoferError as error:
+        error.usage = (_usage(first), *error.usage)
+        raise
     final = _judge(second, again)
     if isinstance(final, _Flaw):
         raise _doubt(request, [verdict, final], [first, second])
@@ -79,6 +83,7 @@ def gated(attempt: Callable[[Request], Reply], request: Request) -> Answer:
         final.usage,
         input_tokens=first.input_tokens + second.input_tokens,
         output_tokens=first.output_tokens + second.output_tokens,
+        estimated=not all((first.input_tokens, first.output_tokens, second.input_tokens, second.output_tokens)),
     )
     return replace(final, usage=both, notes=(*final.notes, f"asked twice: {verdict.what}"))
 

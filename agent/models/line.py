@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # 0.2 s to import, and most commands never talk to a model
 _TICK = 0.05  # seconds between two looks at the clock and at `stop`
 _LARGEST = 8 << 20  # bytes on the wire; 4,096 tokens come to about 0.5 MiB, the longest list of models to 1 MiB
 _LARGEST_ERROR = 64 << 10
+_MOST_TOKENS = 10**9
 _STOPPED = "the run was stopped while the model worked"
 
 
@@ -212,8 +213,8 @@ def json_object(raw: bytes) -> dict[str, Any]:
 
 
 def count(value: object) -> int:
-    """A number of tokens that a server states; 0 when it is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    """A number of tokens that a server states; 0 when it is none, or more than any model could make."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST_TOKENS else 0
 
 
 def _bounded(response: httpx.Response) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,10 @@ KNOWN: Mapping[str, Known] = {
 def models_dir(env: Mapping[str, str]) -> Path:
     """The folder of downloaded models; it need not exist."""
     if named := env.get(_FOLDER):
-        return Path(named).expanduser().absolute()
+        path = Path(named)
+        with suppress(RuntimeError):  # the home folder of nobody
+            path = path.expanduser()
+        return path.absolute()
     import platformdirs  # noqa: PLC0415
 
     return platformdirs.user_data_path("gofer", appauthor=False) / "models"

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ PER = {"thousand": 1000, "million": 1}  # what a stated price is multiplied by
 LARGEST = 4 * 1024 * 1024  # bytes
 # No model costs as much, in US dollars per million tokens: the dearest that were ever sold took 600.
 IMPLAUSIBLE = 2000.0
+_NONE_SO_DEAR = 10**12
 
 _ENTRY: TypeAdapter[Mapping[str, Price]] = TypeAdapter(Mapping[AliasTarget, Price])
 
@@ -42,7 +43,7 @@ def read(path: Path, per: str, dated: date) -> Found:
     for key, cost in _models(_parsed(path), str(path)):
         try:
             stated = {side: _number(cost.get(side)) * PER[per] for side in ("input", "output")}
-            if not all(stated.values()):
+            if not all(map(float, stated.values())):  # a float, for what is too small to be one
                 raise ValueError("a price of 0 there means that nobody has set it")
             price = _ENTRY.validate_python({key: {**stated, "dated": dated}})[key]
         except ValidationError as refused:
@@ -62,7 +63,7 @@ def _parsed(path: Path) -> Any:
             raw = file.read(LARGEST + 1)
         if len(raw) > LARGEST:
             raise ValueError("it is larger than 4 MiB")
-        return json.loads(raw.decode("utf-8-sig"), parse_float=Decimal)
+        return json.loads(raw.decode("utf-8-sig"), parse_float=_exact)
     except OSError as error:
         raise Usage("the file cannot be read", where=str(path), why=str(error.strerror), fix=fix) from None
     except (ValueError, RecursionError) as error:
@@ -89,4 +90,13 @@ def _models(data: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _number(value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("it states no price" if value is None else "its price is not a number")
-    return Decimal(value)
+    if not abs(number := Decimal(value)) < _NONE_SO_DEAR:  # not a number is not less either
+        raise ValueError("its price is not a number that a price can be")
+    return number
+
+
+def _exact(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent beyond all that decimals hold
+        return Decimal("Infinity")
