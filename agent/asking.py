@@ -20,6 +20,7 @@ from agent.models.base import Answer, Health, Model, Request, Stop, never
 from agent.paying import Till, till
 from agent.runner import Run
 from agent.vault.prompts import system_prompt
+from agent.vault.values import Decision, Who
 
 UNASKED = Health(True, OLLAMA, "not asked yet")
 STANDARD_ALIASES = ("cheap", "primary", "coder", "research")  # names that people and other tools use; defined by them
@@ -172,6 +173,10 @@ class Asking:
             raise
         run.spent.append(answer.usage)
         return answer
+
+    def leaves(self, decision: Decision) -> bool:
+        """Whether what this run asks goes to a model that is not this machine's."""
+        return decision.who is Who.LOCAL and not self.backends.is_local(self.target(decision.model).provider)
 
     def _may_leave(self, run: Run, target: Target) -> None:
         if run.task.private:

@@ -76,6 +76,7 @@ class Bench:
             check=run.check,
             memory=memory,
             run_dir=run.folder.path,
+            leaves=self.asking.leaves(decision),
             opinions=self.asking.settings.model.opinions,
             repo=self.repos.of(run.check),
         )

@@ -11,7 +11,7 @@ from agent.asking import Asking
 from agent.commanding import COMMAND
 from agent.config import Settings
 from agent.errors import GoferError
-from agent.models.backends import Backends, Target
+from agent.models.backends import OLLAMA, Backends, Target
 from agent.paying import Purse, price_list
 
 WAKE = "start Ollama: ollama serve"
@@ -46,7 +46,8 @@ def _local(backends: Backends) -> Iterator[Check]:
             words = "answers for `local`" if name == chosen else f"can answer too; {chosen} comes first"
             yield Check("model", True, f"{name}: {health.detail}; {words}")
         else:
-            yield Check("model", bool(chosen), f"{name}: {health.detail}", "" if chosen else health.fix or WAKE)
+            fix = health.fix or (WAKE if name == OLLAMA else f"see whether [providers.{name}] is right")
+            yield Check("model", bool(chosen), f"{name}: {health.detail}", "" if chosen else fix)
     if not chosen:
         order = ", then ".join(name for name, _ in told)
         yield Check("model", False, f"nobody answers for `local` ({order}): its tasks wait", "see the lines above")
@@ -58,7 +59,8 @@ def _alias(name: str, wanted: str, asking: Asking) -> Check:
         fix = f"add [providers.{provider}] to this machine's config.toml, or write ollama/ before the name"
         return Check("alias", False, f"{name}: no provider is called '{provider}'", fix)
     health = asking.health_of(Target(provider, model))
-    return Check("alias", health.ok, f"{name}: {wanted}, {health.detail}", "" if health.ok else health.fix or WAKE)
+    fix = health.fix or (WAKE if provider == OLLAMA else f"see whether [providers.{provider}] is right")
+    return Check("alias", health.ok, f"{name}: {wanted}, {health.detail}", "" if health.ok else fix)
 
 
 def _lead(settings: Settings, asking: Asking) -> Check:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from agent import frontmatter
 from agent.config import Settings
-from agent.errors import BadHeader, Refused
+from agent.errors import Refused
 from agent.gate import OutputGate
 from agent.handlers.material import mentioned
 from agent.text import normal_form, utc
 from agent.vault.handoff import REASONS
+from agent.vault.privacy import is_private
 from agent.vault.prompts import quoted
 from agent.vault.values import Decision, HandoffReason, Task
 
@@ -90,16 +90,8 @@ def _material(task: Task, files: Files) -> Iterator[tuple[str, str]]:
     names = (named,) if isinstance(named, str) else tuple(named)
     for name in dict.fromkeys([*names, *mentioned(task.text)][:FILES]):
         with suppress(Refused, OSError, UnicodeDecodeError):
-            if files.exists(name) and not _is_private(text := normal_form(files.read(name, READ_LIMIT))):
+            if files.exists(name) and not is_private(text := normal_form(files.read(name, READ_LIMIT))):
                 yield name, text
-
-
-def _is_private(text: str) -> bool:
-    """Whether a note says of itself that it is: another task's text, or one whose header nobody can read."""
-    try:
-        return str(frontmatter.read(text).values.get("private", "false")).lower() not in ("false", "no", "off", "")
-    except BadHeader:
-        return True
 
 
 def _fit(text: str, limit: int, what: str) -> str:

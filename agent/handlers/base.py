@@ -103,6 +103,7 @@ class Context:
     check: Callable[[], None]  # raises TimeUp when the run was cancelled or its time is up; call it in loops
     memory: Path  # a private folder of this type in the state folder, kept between runs (never in the vault)
     run_dir: Path  # this run's own folder
+    leaves: bool = False  # what is asked goes to a model that is not this machine's
     opinions: int = 1  # how many samples of an answer must agree
     repo: Callable[[str, str], Repo] = no_repo  # repo(name, verb): a listed repository, when the verb is allowed there
 

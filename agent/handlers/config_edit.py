@@ -23,7 +23,7 @@ from agent.handlers.config_request import read_wish
 from agent.handlers.config_toml import TOML
 from agent.handlers.config_yaml import YAML
 from agent.handlers.extract_facts import occurs, plain, share_a_word, words
-from agent.handlers.material import FILE_LIMIT, mentioned
+from agent.handlers.material import FILE_LIMIT, mentioned, must_not_leave
 from agent.handlers.opinions import CONFIDENCE, agreed, bad_answer, sure
 from agent.text import shorten
 from agent.vault.prompts import quoted
@@ -151,6 +151,7 @@ def _proposed(ctx: Context, path: str, text: str, leaves: Mapping[Path, Leaf]) -
         "required": ["key", "value", "known", "confidence"],
         "additionalProperties": False,
     }
+    must_not_leave(ctx, path, text)
     request = ctx.task.text.strip() or ctx.task.title
     parts = [quoted(f"File {path}", text), quoted("The request", request), "Name the one setting and its new value."]
     found = agreed(ctx, "\n\n".join(parts), schema=schema, max_tokens=MAX_TOKENS, same=_change)

@@ -13,6 +13,7 @@ from pydantic import field_validator
 from agent.errors import Doubt, Refused
 from agent.handlers.base import Context, Params
 from agent.text import normal_form
+from agent.vault.privacy import is_private
 
 MAX_FILES = 50
 FILE_LIMIT = 1 << 18  # bytes of one file
@@ -108,6 +109,13 @@ def _matches(path: str, pattern: str) -> bool:
     return len(ours) == len(theirs) and all(map(fnmatch.fnmatchcase, ours, theirs))
 
 
+def must_not_leave(ctx: Context, path: str, text: str) -> None:
+    """Raises Refused when this note is private and the model of this run is not this machine's."""
+    if ctx.leaves and is_private(text):
+        why = "it says private: true, and the model that is asked is not this machine's"
+        raise Refused("the file may not leave this machine", where=path, why=why, fix="model: local")
+
+
 def _read(ctx: Context, paths: list[str]) -> tuple[Source, ...]:
     once = tuple(dict.fromkeys(paths))
     if len(once) > MAX_FILES:
@@ -116,7 +124,9 @@ def _read(ctx: Context, paths: list[str]) -> tuple[Source, ...]:
     for path in once:
         ctx.check()
         try:
-            sources.append(Source(path, normal_form(ctx.files.read(path, FILE_LIMIT))))
+            text = normal_form(ctx.files.read(path, FILE_LIMIT))
         except UnicodeDecodeError as error:
             raise Refused("the file is not UTF-8 text", where=path, why=str(error.reason)) from None
+        must_not_leave(ctx, path, text)
+        sources.append(Source(path, text))
     return tuple(sources)

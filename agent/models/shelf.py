@@ -79,7 +79,8 @@ def on_shelf(env: Mapping[str, str]) -> tuple[Path, ...]:
     try:
         with os.scandir(models_dir(env)) as entries:
             for entry in entries:
-                if entry.name.lower().endswith(".gguf") and not entry.name.startswith(".") and entry.is_file():
+                named = entry.name.lower().endswith(".gguf") and not entry.name.startswith(".")
+                if named and entry.name.isprintable() and entry.is_file():  # the name goes into reports as it is
                     found.append((entry.stat().st_mtime_ns, Path(entry.path)))
     except OSError:
         return ()

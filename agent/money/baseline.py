@@ -6,9 +6,8 @@ anything: its baseline is 0, and what it cost is a loss.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Any
 
 from agent.money.prices import Prices
 from agent.vault.ledger import LOCAL_PROVIDERS, Baseline
@@ -36,21 +35,6 @@ DEFAULTS: Mapping[str, tuple[int, int]] = {
 def nothing_measured(type_: str) -> tuple[int, int] | None:
     """The `measured` of a vault without history."""
     return None
-
-
-def averages(lines: Iterable[Mapping[str, Any]]) -> Callable[[str], tuple[int, int] | None]:
-    """`measured` from ledger lines: the mean tokens of each type where the lead did it and stated its tokens."""
-    sums: dict[str, list[int]] = {}
-    for line in lines:
-        tokens = line.get("input_tokens"), line.get("output_tokens")
-        if line.get("provider") != LEAD or line.get("status") != Status.DONE or line.get("estimated"):
-            continue
-        if all(isinstance(count, int) for count in tokens) and any(tokens):
-            total = sums.setdefault(str(line.get("type")), [0, 0, 0])
-            for place, count in enumerate((*tokens, 1)):
-                total[place] += int(count or 0)
-    means = {type_: (sent // runs, made // runs) for type_, (sent, made, runs) in sums.items()}
-    return means.get
 
 
 class Baselines:

@@ -90,7 +90,7 @@ def _models(data: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _number(value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("it states no price" if value is None else "its price is not a number")
-    if not abs(number := Decimal(value)) < _NONE_SO_DEAR:  # not a number is not less either
+    if not (number := Decimal(value)).copy_abs() < _NONE_SO_DEAR:  # abs() itself may overflow
         raise ValueError("its price is not a number that a price can be")
     return number
 

@@ -217,6 +217,25 @@ def test_a_private_text_never_goes_to_a_paid_model(tmp_path: Path, shop: Scripte
     assert "private" in (place.report("peru") or "")
 
 
+@pytest.mark.parametrize("private", [True, False])
+def test_a_private_note_never_goes_to_a_paid_model_through_a_task_that_names_it(
+    tmp_path: Path, shop: Scripted, private: bool
+) -> None:
+    place = house(tmp_path, paid(shop, "per_task_usd = 1\nper_day_usd = 1\nper_month_usd = 1"))
+    header = "---\nprivate: true\n---\n" if private else ""
+    (place.root / "memory/diary.md").write_text(f"{header}Ada met Ben. They will marry in May.\n", "utf-8")
+    summary = json.dumps({"summary": "A wedding.", "points": ["May"], "confidence": 0.9})
+    shop.script.append(Says(summary, usage={"prompt_tokens": 1000, "completion_tokens": 20}))
+    place.drop(
+        "sum.md", f"---\nstatus: open\ntype: summarize\npath: memory/diary.md\nmodel: shop/{MODEL}\n---\nShort.\n"
+    )
+    (record,) = place.drain()
+    assert record.status == ("failed" if private else "done")
+    assert bool(shop.chats) is not private
+    if private:
+        assert "may not leave this machine" in (place.report("sum") or "")
+
+
 @pytest.mark.slow
 def test_eight_workers_at_once_cannot_overspend_together(tmp_path: Path, shop: Scripted) -> None:
     """Each call may cost up to about 0.04 and costs 0.003: under a cap of 0.2 a few run side by side, and in the end

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.support import House
-from tests.e2e.test_model_side import ANSWER, COST, LIMA, MODEL, QUESTION, house, paid
+from tests.e2e.test_model_side import ANSWER, COST, LIMA, QUESTION, house, paid
 from tests.e2e.test_model_side import shop as shop
+from tests.engine.fixtures import MODEL
 from tests.engine.openai_faults import Breaks, Says, Scripted, Status
 
 CAPS = "per_task_usd = 1\nper_day_usd = 1\nper_month_usd = 1"

@@ -65,6 +65,13 @@ def test_what_is_configured_wins_and_else_the_newest_file_of_the_shelf(tmp_path:
 def test_the_shelf_is_in_the_users_data_unless_named() -> None:
     assert models_dir({}).parts[-2:] == ("gofer", "models")
     assert models_dir({"GOFER_MODELS_DIR": "~/m"}) == Path.home() / "m"
+    assert models_dir({"GOFER_MODELS_DIR": "~nobody-at-all/m"}).name == "m"
+
+
+def test_a_file_whose_name_cannot_be_written_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "odd\udcff.gguf").write_bytes(CONTENT)
+    (tmp_path / "two\nlines.gguf").write_bytes(CONTENT)
+    assert on_shelf({"GOFER_MODELS_DIR": str(tmp_path)}) == ()
 
 
 def test_a_name_is_known_as_ollama_spells_it_too_and_another_lists_the_known_ones() -> None:

@@ -12,7 +12,7 @@ import pytest
 from agent import frontmatter
 from agent.config import Settings, values
 from agent.gate import OutputGate
-from agent.money.baseline import DEFAULTS, Baselines, averages
+from agent.money.baseline import DEFAULTS, Baselines
 from agent.money.prices import Prices
 from agent.records import Scribe
 from agent.route.types import CONTROL_TYPES, TYPES
@@ -46,18 +46,8 @@ def test_a_run_of_code_is_an_estimate_by_type() -> None:
     assert found.usd == pytest.approx((7900 * 5 + 100 * 25) / 1e6)
 
 
-def test_measured_tokens_come_before_the_table() -> None:
-    lines = [
-        {"type": "file", "provider": "lead", "status": "done", "input_tokens": 900, "output_tokens": 101},
-        {"type": "file", "provider": "lead", "status": "done", "input_tokens": 1100, "output_tokens": 300},
-        {"type": "file", "provider": "ollama", "status": "done", "input_tokens": 9, "output_tokens": 9},
-        {"type": "file", "provider": "lead", "status": "failed", "input_tokens": 9, "output_tokens": 9},
-        {"type": "file", "provider": "lead", "status": "done", "input_tokens": 0, "output_tokens": 0},
-        {"type": "git", "provider": "lead", "status": "done", "input_tokens": 5, "output_tokens": 5, "estimated": True},
-        {"type": "heartbeat", "status": "done", "quiet": 3},
-    ]
-    measured = averages(lines)
-    assert (measured("file"), measured("git"), measured("heartbeat")) == ((1000, 200), None, None)
+def test_what_the_lead_took_for_a_type_counts_before_the_stated_default() -> None:
+    measured = {"file": (1000, 200)}.get
     found = Baselines(PRICES, OPUS, measured).of("file", 0, 0, False)
     assert found and (found.input_tokens, found.output_tokens, found.estimated) == (1000, 200, True)
 

@@ -199,6 +199,16 @@ def test_a_file_that_cannot_be_used_is_told_and_changes_nothing(
     assert "cannot be read" in gofer(capsys, "import", str(tmp_path / "none.json"), code=2)
 
 
+@pytest.mark.parametrize("cost", ["9e999999", "1e999999999999999999", "1e-400"])
+def test_a_number_that_no_price_can_be_is_left_out(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], cost: str
+) -> None:
+    model = f'{{"id": "x", "cost": {{"input": {cost}, "output": 0.1}}}}'
+    (tmp_path / "odd.json").write_text(f'{{"models": {{"providers": {{"w": {{"models": [{model}]}}}}}}}}')
+    assert "skipped   w/x" in gofer(capsys, "import", str(tmp_path / "odd.json"))
+    assert "w/x" not in config.read_text()
+
+
 PRICES = {"work/new": Price(input=3, output=15, dated=date(2026, 11, 2))}
 
 
