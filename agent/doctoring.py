@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +31,9 @@ class Check:
 def model_side(root: Path, settings: Settings, state: Path, env: Mapping[str, str], now: datetime) -> Iterator[Check]:
     """Who answers for `local` and why, what the aliases stand for, who the lead is, and what may be spent."""
     asking = Asking(root, settings, state=state, env=env)
+    wanted = {alias.model.partition("/")[::2] for alias in settings.aliases.values()}
+    with ThreadPoolExecutor() as pool:  # side by side: one server that hangs must not hold up the others
+        list(pool.map(lambda pair: asking.health_of(Target(*pair)), sorted(wanted)))
     yield from _local(asking.backends)
     for name, alias in sorted(settings.aliases.items()):
         yield _alias(name, alias.model, asking)
