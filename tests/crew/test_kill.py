@@ -34,7 +34,7 @@ def test_kill_ends_every_process_at_once_and_hands_back_what_ran_and_what_waited
 
         def begun() -> bool:
             road(desk, datetime.now(UTC))
-            return bool(house.begun("a") and house.begun("b"))
+            return bool(house.begun("a") and house.begun("b")) and len(desk.workbench.runs) == 3
 
         wait_for(begun)
         pids = [pid for name in ("a", "b") for pair in house.begun(name) for pid in pair]

@@ -147,7 +147,7 @@ def test_w07_w08_a_prefix_never_runs_while_its_writer_comes_back_within_the_sett
 
 
 def test_w09_a_file_without_a_mark_waits_the_long_settle_time_and_a_draft_never_runs(house: House) -> None:
-    house.config.write_text("[watch]\nsettle_seconds = 1.5\nsettle_open_seconds = 0.05\n")
+    house.config.write_text("[watch]\nsettle_seconds = 5\nsettle_open_seconds = 0.05\n")
     with house.worker():
         house.drop("draft.md", "---\nstatus: draft\n---\nWrite 1 to memory/1.txt\n")
         house.drop("Templates/t.md", WRITE.format(n=5))
@@ -155,9 +155,9 @@ def test_w09_a_file_without_a_mark_waits_the_long_settle_time_and_a_draft_never_
         dropped = time.time()
         house.drop("marked.md", WRITE.format(n=3))
         eventually(lambda: house.report("marked"))
-        assert time.time() - dropped < 1.4 and not house.report("unmarked")
+        assert not house.report("unmarked")
         eventually(lambda: house.report("unmarked"))
-        assert time.time() - dropped >= 1.4
+        assert time.time() - dropped >= 4.9
         (draft,) = house.data("list")[:1]
         assert (draft["state"], draft["path"]) == ("draft", "inbox/draft.md")
     assert house.inbox() == ["Templates/t.md", "draft.md"]
