@@ -15,7 +15,7 @@ from agent.commanding import health as command_health
 from agent.config import Settings
 from agent.errors import GoferError, Refused
 from agent.executors import Executors
-from agent.models.backends import OLLAMA, Backends, Target
+from agent.models.backends import OLLAMA, Backends, Target, undefined
 from agent.models.base import Answer, Health, Model, Request, Stop, never
 from agent.paying import Till, till
 from agent.runner import Run
@@ -23,7 +23,6 @@ from agent.vault.prompts import system_prompt
 from agent.vault.values import Decision, Who
 
 UNASKED = Health(True, OLLAMA, "not asked yet")
-STANDARD_ALIASES = ("cheap", "primary", "coder", "research")  # names that people and other tools use; defined by them
 REMOTE_CONTEXT = 128_000  # tokens; a paid server's window is its own affair, and what is sent there is bounded anyway
 LEAD_TOKENS = 4096  # of a paid lead's answer
 
@@ -64,11 +63,8 @@ class Asking:
 
     def away(self, wanted: str) -> str:
         """Why this model cannot answer now, with the remedy; "" when it can. Another one never takes its place."""
-        if wanted in STANDARD_ALIASES and wanted not in self.settings.aliases:
-            return (
-                f"the alias '{wanted}' is not defined. "
-                f'To fix it: add {wanted} = "ollama/…" to [aliases] in gofer.toml or in this machine\'s config.toml'
-            )
+        if why := undefined(wanted, self.settings):
+            return why
         target = self.target(wanted)
         health = self.health_of(target)
         if health.ok:

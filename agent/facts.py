@@ -76,7 +76,10 @@ def queue(states: Iterable[Status]) -> dict[str, int]:
 
 
 def models(health: Mapping[str, Health]) -> list[dict[str, Any]]:
-    return [{"name": name, "ok": h.ok, "detail": h.detail, "fix": h.fix} for name, h in health.items()]
+    return [
+        {"name": name, "provider": h.provider, "ok": h.ok, "detail": h.detail, "fix": h.fix}
+        for name, h in health.items()
+    ]
 
 
 def stopped(root: Path) -> str:

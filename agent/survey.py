@@ -23,6 +23,8 @@ from agent.config import Settings, load_settings, state_dir
 from agent.handlers import HANDLERS
 from agent.identity import identify
 from agent.inbox import Drop, Inbox
+from agent.models.backends import EMBEDDED, OLLAMA, undefined
+from agent.models.shelf import find_model
 from agent.route.router import Router
 from agent.route.types import KNOWN_TYPES
 from agent.vault.finished import Archive
@@ -53,7 +55,7 @@ class Survey:
     """One vault as it lies there now."""
 
     def __init__(self, root: Path, env: Mapping[str, str], now: datetime) -> None:
-        self.root, self.now = root, now
+        self.root, self.env, self.now = root, env, now
         self.settings: Settings = load_settings(root, env)
         self.state = state_dir(root, env)
         self.board = Board(self.state / "board.json").read()
@@ -132,7 +134,9 @@ class Survey:
         return "" if self.working else next((m["detail"] for m in self.models() if not m["ok"]), "")
 
     def _away(self, model: str) -> str:
-        return self._server_away
+        """Why a model cannot answer, as far as that can be seen here: of a named one only a worker knows."""
+        named = undefined(model, self.settings)
+        return named or (self._server_away if model in ("local", "auto") else "")
 
     def rehearsal(self) -> list[dict[str, Any]]:
         """The data of `run --dry-run --json`: what would go where, and why it waits if it does."""
@@ -172,19 +176,38 @@ class Survey:
         return {**counts, "handed-off": len(open_handoffs)}
 
     def models(self) -> list[dict[str, Any]]:
-        """The local model: what the worker found out; without one, only whether anything listens at its address."""
+        """Who answers for `local`: what the worker found out; without one, the first in the order of choice that
+        seems to be there, as far as that can be seen at once."""
         known: list[dict[str, Any]] = self.board.get("models", []) if self.working else []
-        name = self.settings.model.name
         if known:
             return [{"provider": "ollama", **model} for model in known]
-        host = urlsplit(self.settings.ollama.host)
+        seen = [one for name in self.settings.backends.order if (one := self._glance(name))]
+        return [next((one for one in seen if one["ok"]), seen[0])] if seen else []
+
+    def _glance(self, provider: str) -> dict[str, Any] | None:
+        """A backend as it looks from here: a model file that is there, a port at which somebody listens. None for one
+        that has nothing to do with `local`."""
+        if provider == EMBEDDED:
+            path = find_model(self.settings.embedded.path, self.env)
+            if path is None:
+                return None
+            detail = f"{path} is {'there; gofer doctor looks into it' if path.exists() else 'not there'}"
+            return {"name": path.stem, "provider": provider, "ok": path.exists(), "detail": detail, "fix": ""}
+        listed = self.settings.providers.get(provider)
+        if provider != OLLAMA and (listed is None or not listed.model):
+            return None
+        url, name = (listed.url, listed.model) if listed else (self.settings.ollama.host, self.settings.model.name)
+        host = urlsplit(url)
+        what = "Ollama" if provider == OLLAMA else f"the server '{provider}'"
+        port = host.port or (443 if host.scheme == "https" else 80)
         try:
-            socket.create_connection((host.hostname or "127.0.0.1", host.port or 11434), timeout=0.3).close()
+            socket.create_connection((host.hostname or "127.0.0.1", port), timeout=0.3).close()
         except OSError as error:
-            detail = f"Ollama does not answer at {self.settings.ollama.host} ({error.strerror or error})"
-            return [{"name": name, "provider": "ollama", "ok": False, "detail": detail, "fix": "ollama serve"}]
-        detail = f"a server answers at {self.settings.ollama.host}; gofer doctor asks it for the model"
-        return [{"name": name, "provider": "ollama", "ok": True, "detail": detail, "fix": ""}]
+            detail, fix = f"{what} does not answer at {url} ({error.strerror or error})", "start it"
+            fix = "ollama serve" if provider == OLLAMA else fix
+            return {"name": name, "provider": provider, "ok": False, "detail": detail, "fix": fix}
+        detail = f"a server answers at {url}; gofer doctor asks it for the model"
+        return {"name": name, "provider": provider, "ok": True, "detail": detail, "fix": ""}
 
     def problems(self, items: list[Item]) -> list[dict[str, str]]:
         """What needs a person, each with where and one thing to do."""

@@ -15,6 +15,7 @@ from agent.models.base import Health, Model
 
 FRESH = 10.0  # seconds for which an answer about a model's health is believed
 OLLAMA, EMBEDDED = "ollama", "embedded"
+STANDARD_ALIASES = ("cheap", "primary", "coder", "research")  # names that people and other tools use; defined by them
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +169,11 @@ class Backends:
             thinking=listed.thinking,
             connect_timeout=listed.connect_seconds,
         )
+
+
+def undefined(wanted: str, settings: Settings) -> str:
+    """Why a usual alias stands for nothing yet, with the remedy; "" for everything else."""
+    if wanted not in STANDARD_ALIASES or wanted in settings.aliases:
+        return ""
+    where = "[aliases] in gofer.toml or in this machine's config.toml"
+    return f"the alias '{wanted}' is not defined. To fix it: add {wanted} = \"ollama/…\" to {where}"

@@ -135,6 +135,20 @@ def test_the_demo_runs_its_model_tasks_on_an_embedded_model_given_by_path(tmp_pa
     assert all(task["status"] in ("done", "handed-off") for task in asked)
 
 
+def test_without_a_worker_list_and_status_say_who_would_answer_and_why_a_task_waits(
+    tmp_path: Path, tiny_qwen3: Path
+) -> None:
+    place = house(tmp_path)
+    place.drop("peru.md", QUESTION + "[model:coder]\n")
+    (waiting,) = place.data("list")
+    assert waiting["state"] == "waiting" and "alias 'coder' is not defined" in waiting["reason"]
+    (model,) = place.data("status", code=None)["models"]
+    assert (model["provider"], model["ok"]) == ("ollama", False)
+    place.config.write_text(f'{FAST}[embedded]\npath = "{tiny_qwen3}"\n', "utf-8")
+    (model,) = place.data("status", code=None)["models"]
+    assert (model["provider"], model["name"], model["ok"]) == ("embedded", "tiny", True)
+
+
 def test_with_nobody_to_answer_the_task_waits_and_is_never_sent_to_a_paid_model(tmp_path: Path, shop: Scripted) -> None:
     settings = paid(shop, "per_task_usd = 1\nper_day_usd = 1\nper_month_usd = 1")
     order = '[backends]\norder = ["shop", "ollama"]\n'
