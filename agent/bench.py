@@ -79,6 +79,8 @@ class Bench:
             leaves=self.asking.leaves(decision),
             opinions=self.asking.settings.model.opinions,
             repo=self.repos.of(run.check),
+            worker=run.worker or self.asking.settings.worker.name,
+            attempt=run.claim.attempt,
         )
         result = self.checks.judge(run, handler.run(context, params))
         self.overlay.propose(result.changes, run.number)

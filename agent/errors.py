@@ -10,6 +10,8 @@
     │   │   └── Unasked    and surely nothing was answered, so nothing is billed
     │   ├── Busy           the branch, the index or another worker holds what is needed
     │   ├── RemoteAway     the git remote does not answer
+    │   ├── ServerAway     a web server does not answer, or asks to come back later
+    │   │   └── AnswerLost and what was sent to it may have been taken
     │   └── Crashed        the task's process died in the middle of it; the attempt counts
     ├── CredentialsRefused exit 4: a remote or a server said no to who we are
     └── TaskOver           exit 1: this task cannot succeed; it ends with a report
@@ -99,6 +101,20 @@ class RemoteAway(TryLater):
 
 class Crashed(TryLater):
     """The process that ran the task died. It runs again, but not for ever: this attempt counts."""
+
+
+class ServerAway(TryLater):
+    """A web server does not answer, or asks to come back later: after `retry_after` seconds, where it says so."""
+
+    def __init__(
+        self, what: str, *, where: str = "", why: str = "", fix: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(what, where=where, why=why, fix=fix)
+        self.retry_after = retry_after
+
+
+class AnswerLost(ServerAway):
+    """What was sent may have been taken; nobody can say without asking the server."""
 
 
 class CredentialsRefused(GoferError):

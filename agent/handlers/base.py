@@ -89,6 +89,63 @@ def no_repo(name: str, verb: str) -> Repo:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """What a server answered. `url` is where it came from after redirects; header names are lower case; `body` is
+    decoded and bounded; `seconds` is how long it took."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float = 0.0
+
+
+class Web(Protocol):
+    """The door to other servers, opened for one run: addresses come from front matter, prompts of the vault or this
+    machine's settings, never from a model.
+
+    `secrets` maps header names to names of secrets that this machine's settings bind to hosts. `accept` lists the media
+    types that count (`application/json`, `text/*`); none: every one. `limit` bounds the decoded body, in bytes. A GET
+    waits for its turn where the host's rate asks for it, and follows redirects, each of which is judged anew; a POST
+    follows none. An answer with an error status is a Reply like any other.
+
+    Raises Refused for what a rule forbids (address, size, media type, secret), ServerAway when nothing was answered and
+    trying again is safe, AnswerLost when a POST may have been taken, TimeUp when the run was cancelled or is over.
+    """
+
+    def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] = ...,
+        secrets: Mapping[str, str] = ...,
+        accept: Sequence[str] = (),
+        limit: int = 4 << 20,
+    ) -> Reply: ...
+
+    def post(
+        self,
+        url: str,
+        body: bytes,
+        *,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] = ...,
+        secrets: Mapping[str, str] = ...,
+        limit: int = 1 << 20,
+    ) -> Reply: ...
+
+
+class NoWeb:
+    """The door where none is open."""
+
+    def get(self, url: str, **_: Any) -> Reply:
+        raise Refused("no other server may be reached here", where=url)
+
+    def post(self, url: str, body: bytes, **_: Any) -> Reply:
+        raise Refused("no other server may be reached here", where=url)
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """All that a handler may see and do. It holds no Desk, no git, no configuration."""
 
@@ -106,6 +163,9 @@ class Context:
     leaves: bool = False  # what is asked goes to a model that is not this machine's
     opinions: int = 1  # how many samples of an answer must agree
     repo: Callable[[str, str], Repo] = no_repo  # repo(name, verb): a listed repository, when the verb is allowed there
+    web: Web = NoWeb()  # noqa: RUF009  (it has no state)
+    worker: str = ""  # who runs this; a file of which each worker has its own carries the name
+    attempt: int = 1  # more than 1: an earlier run of this task, here or elsewhere, was cut off
 
 
 @dataclass(frozen=True, slots=True)
