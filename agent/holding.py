@@ -105,6 +105,17 @@ class Holding:
         """Why a task was not claimed."""
         return self._why.get(task, ELSEWHERE)
 
+    def is_over(self, task: str) -> bool:
+        """Whether a run of a schedule that could not be claimed has ended elsewhere."""
+        return self.exchange is not None and task in self.exchange.claims.over
+
+    def finish(self, tasks: Iterable[str]) -> None:
+        """These ended and leave nothing in the vault: their claims say so from now on."""
+        tasks = list(tasks)
+        self.local.release(tasks)
+        if self.exchange:
+            self.exchange.claims.finish(tasks)
+
     def release(self, tasks: Iterable[str]) -> None:
         """Give claims back, here and on the remote."""
         tasks = list(tasks)

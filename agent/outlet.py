@@ -15,8 +15,11 @@ from agent.journal import Journal, Record
 from agent.publish import Published, Publisher
 from agent.records import Scribe
 from agent.runner import Run, Timed
+from agent.text import utc
 from agent.vault.layout import LEDGER
 from agent.vault.values import Outcome, Result, Status
+
+QUIET = "done, nothing to say"  # how the last run of a schedule ended
 
 
 @dataclass(slots=True)
@@ -51,8 +54,10 @@ class Outlet:
             elif end.quiet and run.task.scheduled:
                 run.folder.close("ended: nothing to say")
                 self.intake.give_back(run.drop.key)
-                self.intake.holding.release([run.task.id])
+                self.intake.schedules.ran(run.task.id, QUIET, utc(run.started + timedelta(seconds=seconds)))
+                self.intake.holding.finish([run.task.id])
                 self.journal.count_quiet(1)
+                self.intake.more = True  # the next run of it may be due by now
             else:
                 records.append(self._record(run, end, seconds, 0 if records else self.journal.quiet))
         try:
@@ -120,6 +125,9 @@ class Outlet:
         self._again(published.unfit)
         self.journal.tell(record.key for record in published.records if record.status == Status.INVALID)
         self.intake.holding.local.release(record.task for record in published.records)
+        for record in published.records:
+            if record.schedule:
+                self.intake.schedules.ran(record.task, record.status, record.finished)
         for record in published.records:
             if record.task in self.intake.cancelled:
                 self.intake.requests.done(CANCEL, record.task)

@@ -200,7 +200,7 @@ class Pusher:
         if self.sync.atomic:
             self.claims.published(tasks)  # they went with the push
         else:
-            self.claims.release(tasks)
+            self.claims.finish(tasks)
         self.ended += records
 
     def _not_taken(self, result: Pushed, base: Base, draft: Draft, head: Head) -> Step:

@@ -20,8 +20,10 @@ from agent.errors import BadHeader
 from agent.frontmatter import Note, Value
 from agent.text import derived_id, normal_form, revision, shorten, slug
 from agent.vault.conversions import truth
+from agent.vault.layout import SCHEDULES
 from agent.vault.prose import outside_fences, title_of
 from agent.vault.readable import conflicted, unreadable
+from agent.vault.schedule import Unfit, schedule_of
 from agent.vault.task_keys import TABLE, Key, absent, fold, nearest
 from agent.vault.values import Priority, Problem, Status, Task
 
@@ -92,8 +94,7 @@ class _Reading:
             )
         explicit = found.pop("id", "")
         status = Status(found.pop("status", "open"))
-        problem = min(self.problems, key=lambda problem: problem.line or math.inf, default=None)
-        return replace(
+        task = replace(
             self.bare,
             id=explicit or self.bare.id,
             explicit_id=bool(explicit),
@@ -104,9 +105,43 @@ class _Reading:
             marked_open=status is Status.OPEN and self.marked,
             priority=Priority(found.pop("priority", "normal")),
             params=MappingProxyType(self.left),
-            problem=replace(problem, corrected=self.corrected) if problem and problem.line else problem,
             **found,
         )
+        self._look_at_schedule(task)
+        problem = min(self.problems, key=lambda problem: problem.line or math.inf, default=None)
+        return replace(
+            task, problem=replace(problem, corrected=self.corrected) if problem and problem.line else problem
+        )
+
+    def _look_at_schedule(self, task: Task) -> None:
+        """What recurs says when, and lies where it stays; everything else says nothing of the kind."""
+        if task.scheduled and task.status is not Status.DRAFT and not self.problems:
+            try:
+                schedule_of(task)
+            except Unfit as unfit:
+                mended = frontmatter.amend(self.corrected, {"every": "1d"})
+                fix = "correct the line, or delete it" if unfit.key else "add one of them to its header"
+                self.problems.append(Problem(unfit.what, self._line(unfit.key), unfit.why, fix))
+                self.corrected = self._without(unfit.key) if unfit.key else mended
+        elif not task.scheduled and (task.every or task.cron):
+            key = "every" if task.every else "cron"
+            what = f"`{self._written(key)}` makes it a schedule, and it does not lie in {SCHEDULES}/"
+            why = "every other file in the inbox runs once and then leaves it"
+            self.problems.append(
+                Problem(what, self._line(key), why, f"move the file to {SCHEDULES}/, or delete the line to run it once")
+            )
+            self.corrected = self._without(key)
+
+    def _without(self, key: str) -> str:
+        return frontmatter.without(self.corrected, self._written(key))
+
+    def _written(self, key: str) -> str:
+        """How a key stands in the file: itself, in another spelling, or as an alias."""
+        row = next(row for row in TABLE if row.name == key)
+        return next((self.folded[word] for word in (key, *row.aliases) if word in self.folded), key)
+
+    def _line(self, key: str) -> int:
+        return self.note.lines.get(self._written(key), 1) if key else 1
 
     def _take(self, key: Key) -> Any:
         """The value of one key, from its own name or from an alias; None when it is absent or not valid."""
