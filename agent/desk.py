@@ -335,7 +335,7 @@ class Desk:
                 "models": facts.models(self.asking.known()),
                 "trouble": self.intake.trouble,
                 "watching": self.watching,
-                "late": self.schedules.late(utc_now(), self.intake.at_work),
+                "late": self.schedules.late(self.intake.at_work),
                 "owed": len(self.journal.owed),
                 "stuck": self.outlet.stuck,
                 "quiet_beats": self.journal.quiet,
@@ -364,5 +364,5 @@ class Desk:
             "disk": facts.disk(self.root),
             "handoffs": facts.handoffs(self.root),
             "quiet_beats": self.journal.quiet,
-            "schedules": [row for _, row in self.schedules.rows(utc_now(), self.intake.at_work)],
+            "schedules": [row for _, row in self.schedules.rows(self.schedules.now, self.intake.at_work)],
         }

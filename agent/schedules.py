@@ -185,11 +185,13 @@ class Schedules:
             self._mark(*run)
             self._save()
 
-    def rows(self, now: datetime, running: Collection[str] = ()) -> Iterator[tuple[Known, dict[str, Any]]]:
-        """Every file that is no draft: `name`, `path`, `next` and `last` (UTC times or None), `overdue_s` (seconds
+    def rows(
+        self, now: datetime, running: Collection[str] = (), *, drafts: bool = False
+    ) -> Iterator[tuple[Known, dict[str, Any]]]:
+        """Every file, drafts if asked: `name`, `path`, `next` and `last` (UTC times or None), `overdue_s` (seconds
         since the first run that should have begun and did not), `problem` ("" for none)."""
         for path, known in sorted(self._known.items()):
-            if known.task.status is Status.DRAFT and known.task.problem is None:
+            if known.task.status is Status.DRAFT and known.task.problem is None and not drafts:
                 continue
             row = {"name": _name(known.task), "path": path, "next": None, "last": None, "overdue_s": 0, "problem": ""}
             if problem := self.task(known.drop).problem:
@@ -214,9 +216,14 @@ class Schedules:
             return ""
         return f"the schedule {schedule.name} should have run at {due:%Y-%m-%d %H:%M} UTC, and did not"
 
-    def late(self, now: datetime, running: Collection[str]) -> dict[str, str]:
+    @property
+    def now(self) -> datetime:
+        """What time it was when it was looked what is due."""
+        return self._looked[0]
+
+    def late(self, running: Collection[str]) -> dict[str, str]:
         """The files of schedules that do not run although it is long time for them, each with a sentence."""
-        found = {}
+        found, now = {}, self.now
         for path, known in self._known.items():
             start = self._next(known.schedule, now, ()) if known.schedule and path not in running else None
             if start and start <= now and known.schedule and opens_at(self.hours, now.astimezone()):

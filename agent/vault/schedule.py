@@ -147,10 +147,12 @@ def schedule_of(task: Task) -> Schedule:
     """The schedule that a file in `inbox/schedules/` states; Unfit when it states none."""
     if bool(task.every) == bool(task.cron):
         both = "`every` and `cron` are both there" if task.every else "it does not say when it is due"
-        raise Unfit("cron" if task.every else "", both, "a schedule has one of them: every: 1d, or cron: 0 9 * * 1-5")
+        why = "a schedule has one of them: every: 1d, or cron: 0 9 * * 1-5"
+        raise Unfit("cron", both, why) if task.every else Unfit("", both, why, every="1d")
     every = round(seconds(task.every)) if task.every else 0
     if every % 60 or (every and seconds(task.every) != every):
-        raise Unfit("every", f"`every: {task.every}` is no whole number of minutes", "the shortest is 1m")
+        what, whole = f"`every: {task.every}` is no whole number of minutes", f"{every // 60 + 1}m"
+        raise Unfit("every", what, "the shortest is 1m", every=whole)
     if every and task.jitter >= every:
         raise Unfit("jitter", f"`jitter` is as long as `every: {task.every}`", "it has to be shorter")
     name = task.id if task.explicit_id else name_of(task.path)
@@ -163,11 +165,12 @@ def schedule_of(task: Task) -> Schedule:
 
 
 class Unfit(ValueError):
-    """A header that is no schedule: the key that is wrong ("" when one is missing), what, and why."""
+    """A header that is no schedule: the key that is wrong ("" when one is missing), what, and why; an `every` that
+    would do, "" when the key had better go."""
 
-    def __init__(self, key: str, what: str, why: str) -> None:
+    def __init__(self, key: str, what: str, why: str, *, every: str = "") -> None:
         super().__init__(what)
-        self.key, self.what, self.why = key, what, why
+        self.key, self.what, self.why, self.every = key, what, why, every
 
 
 def _ever(schedule: Schedule) -> bool:

@@ -119,10 +119,10 @@ class _Reading:
             try:
                 schedule_of(task)
             except Unfit as unfit:
-                mended = frontmatter.amend(self.corrected, {"every": "1d"})
                 fix = "correct the line, or delete it" if unfit.key else "add one of them to its header"
                 self.problems.append(Problem(unfit.what, self._line(unfit.key), unfit.why, fix))
-                self.corrected = self._without(unfit.key) if unfit.key else mended
+                mended = frontmatter.amend(self.corrected, {self._written("every"): unfit.every})
+                self.corrected = mended if unfit.every else self._without(unfit.key)
         elif not task.scheduled and (task.every or task.cron):
             key = "every" if task.every else "cron"
             what = f"`{self._written(key)}` makes it a schedule, and it does not lie in {SCHEDULES}/"
