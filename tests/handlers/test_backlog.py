@@ -170,12 +170,12 @@ def test_a_list_in_a_folder_is_found_by_its_name(tmp_path: Path) -> None:
     place.write("projects/backlog.md", "- [ ] One\n")
     assert place.do(FakeModel(), "List the backlog by section").findings[0].startswith("projects/backlog.md: 1 item")
     place.write("other/Backlog.md", "- [ ] Two\n")
-    with pytest.raises(Refused, match=r"other/Backlog.md, projects/backlog.md have that name"):
+    with pytest.raises(Refused, match=r"other/Backlog\.md, projects/backlog\.md have that name"):
         place.do(FakeModel(), "List the backlog by section")
 
 
 def test_no_list_and_no_items_are_told(place: ModelPlace) -> None:
-    with pytest.raises(Refused, match="there is no such list, in docs/none.md"):
+    with pytest.raises(Refused, match=r"there is no such list, in docs/none\.md"):
         place.do(FakeModel(), "", path="docs/none.md")
     place.write("empty.md", "# Nothing\n")
     with pytest.raises(Doubt, match="the note has no list"):

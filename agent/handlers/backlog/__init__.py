@@ -191,8 +191,8 @@ def _by_section(items: Sequence[BacklogItem], sections: Iterable[str]) -> list[s
 
 
 def _line(item: BacklogItem) -> str:
-    marks = {"open": "open", "done": "done", "dropped": "dropped", "none": ""}
-    return f"{'   ' * min(item.depth, 1)}- {f'({marks[item.state]}) ' if marks[item.state] else ''}{shorten(item.text, LINE)}"
+    state = "" if item.state == "none" else f"({item.state}) "
+    return f"{'   ' * min(item.depth, 1)}- {state}{shorten(item.text, LINE)}"
 
 
 def _plain(item: BacklogItem) -> dict[str, Any]:

@@ -18,7 +18,8 @@ _BOX = re.compile(r"\[([^\[\]])\][ \t]+(\S.*)")
 _DONE = frozenset("xX")
 _DROPPED = frozenset("->")  # cancelled and forwarded, as the Tasks plugin of Obsidian writes them
 _OWNER = re.compile(
-    r"(?:^|[\s(])@([A-Za-z][\w.-]{0,60})(?!\()|\b(?:owner|assignee|assigned)(?:::?|=| to)\s{0,3}@?([A-Za-z][\w.-]{0,60})"
+    r"(?:^|[\s(])@([A-Za-z][\w.-]{0,60})(?![\w.(-])"
+    r"|\b(?:owner|assignee|assigned)(?:::?|=| to)\s{0,3}@?([A-Za-z][\w.-]{0,60})"
 )
 _TAG = re.compile(r"(?:^|\s)#([A-Za-z][\w/-]{0,60})")
 _PRIORITY = re.compile(r"(?:^|[\s(\[!])[!]?(P[0-4])\b|[(\[](?:prio(?:rity)?:\s?)(high|medium|low)[)\]]", re.IGNORECASE)

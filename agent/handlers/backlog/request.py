@@ -24,17 +24,18 @@ _STATES = {
 }
 # Words that say how to speak of it, not which items: the report answers them all.
 _PLAIN_WORDS = """
-    a all and are assigned at backlog backlogs board boxes by counts count do does each entries entry everything for from
-    get give group grouped have has heading headings how i in is it item items its list lists many me mention mentions my
-    number of on our out overview owner owners owned parse per please print pull read report section sections show still
-    summary tagged task tasks tell that the their them there these they this to under us we what what's which with without
-    no nobody
+    a all and are assigned at backlog backlogs board boxes by counts count do does each entries entry everything
+    for from get give group grouped have has heading headings how i in is it item items its list lists many me
+    mention mentions my number of on our out overview owner owners owned parse per please print pull read report
+    section sections show still summary tagged task tasks tell that the their them there these they this to
+    under us we what what's which with without no nobody
 """
 _PLAIN = frozenset(_PLAIN_WORDS.split())
 _QUOTED = re.compile(r"\"([^\"\n]{1,120})\"|“([^”\n]{1,120})”")
 _NAMED_SECTION = re.compile(r"\b(?:in|of|under|from|section) (?:the )?([A-Z][\w &/-]{0,60}?) (?:section|heading)\b")
 _OWNER = re.compile(
-    r"(?:\bassigned to|\bowned by|\bowner is|\bof owner|\bdoes) @?([A-Za-z][\w.-]{0,60})\b|(?:^|\s)@([A-Za-z][\w.-]{0,60})"
+    r"(?:\bassigned to|\bowned by|\bowner is|\bof owner|\bdoes) @?([A-Za-z][\w.-]{0,60})\b"
+    r"|(?:^|\s)@([A-Za-z][\w.-]{0,60})"
 )
 _TAG = re.compile(r"(?:^|\s)#([A-Za-z][\w/-]{0,60})")
 _PRIORITY = re.compile(r"\b(P[0-4])\b")
@@ -80,7 +81,7 @@ def read_wish(text: str) -> Wish:
         take("section", _NAMED_SECTION)
     for name, pattern in (("tag", _TAG), ("owner", _OWNER), ("priority", _PRIORITY), ("text", _MENTION)):
         take(name, pattern)
-    words = re.findall(r"[\w'-]+", request.casefold())
+    words = [word.removesuffix("'s") for word in re.findall(r"[\w'-]+", request.casefold())]
     states = [state for state, spellings in _STATES.items() if set(words) & set(spellings)]
     known = _PLAIN.union(*_STATES.values(), ("overdue", "late"))
     return Wish(
