@@ -1,4 +1,4 @@
-"""The pages for users show tasks that run: every example is a task, of a type that is built, with parameters that fit."""
+"""The pages for users show tasks that run: each example is a task of a type that is built, and its parameters fit."""
 
 from __future__ import annotations
 

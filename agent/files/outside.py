@@ -22,10 +22,11 @@ def last_lines(path: str, most: int = MOST) -> Iterator[str]:
     except OSError as error:
         fix = "correct its path in this machine's config.toml, or let the worker's user read it"
         raise Refused("the file cannot be read", where=path, why=str(error.strerror), fix=fix) from None
+    info = os.fstat(handle)
+    if not stat.S_ISREG(info.st_mode):
+        os.close(handle)
+        raise Refused("the file cannot be read", where=path, why="it is no regular file")
     with open(handle, "rb") as file:
-        info = os.fstat(handle)
-        if not stat.S_ISREG(info.st_mode):
-            raise Refused("the file cannot be read", where=path, why="it is no regular file")
         if info.st_size > most:
             file.seek(info.st_size - most)
             file.readline()

@@ -51,18 +51,24 @@ def rate(place: Place, size: Size) -> Iterator[Row]:
 
 
 def _lines(count: int) -> Iterator[str]:
+    """A few shapes that are most of the log, 300 rarer ones, values that differ in every line, and stack traces."""
     dice, at = random.Random(7), datetime(2026, 11, 20, tzinfo=UTC)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    rare = [" ".join("".join(dice.choices(letters, k=dice.randrange(3, 9))) for _ in range(dice.randrange(4, 13)))
+            for _ in range(300)]  # fmt: skip
     for _ in range(count):
         at += timedelta(milliseconds=dice.randrange(800))
         stamp, word, other = f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z", *dice.sample(WORDS, 2)
         number, kind = dice.randrange(10**6), dice.random()
-        if kind < 0.5:
+        if kind < 0.4:
             yield f"{stamp} INFO request id={dice.getrandbits(64):016x} GET /api/{word}/{number} took {number % 900} ms"
-        elif kind < 0.7:
+        elif kind < 0.55:
             yield f"{stamp} DEBUG {word} {other} resized from {number} to {number * 2} by user {dice.choice(USERS)}"
-        elif kind < 0.85:
-            yield f"{stamp} WARN [{word}] retry {number % 5} for 10.0.{number % 255}.{number % 250}:8080 after {kind:.4f}s"
-        elif kind < 0.97:
+        elif kind < 0.7:
+            yield f"{stamp} WARN [{word}] retry {number % 5} for 10.0.{number % 255}.{number % 250}:8080 after {kind:.4f}"
+        elif kind < 0.8:
             yield f"{stamp} ERROR {word}: failed to open {other} /var/data/{word}/{number}.bin: no such file"
+        elif kind < 0.97:
+            yield f"{stamp} INFO {dice.choice(rare)} {number} {dice.choice(rare).split()[0]}"
         else:
             yield f"    at org.example.{word}.{other.title()}.run({other.title()}.java:{number % 400})"
