@@ -65,7 +65,7 @@ def _lines(count: int) -> Iterator[str]:
         elif kind < 0.55:
             yield f"{stamp} DEBUG {word} {other} resized from {number} to {number * 2} by user {dice.choice(USERS)}"
         elif kind < 0.7:
-            yield f"{stamp} WARN [{word}] retry {number % 5} for 10.0.{number % 255}.{number % 250}:8080 after {kind:.4f}"
+            yield f"{stamp} WARN [{word}] retry {number % 5} for 10.0.{number % 255}.{number % 99}:80 after {kind:.3f}"
         elif kind < 0.8:
             yield f"{stamp} ERROR {word}: failed to open {other} /var/data/{word}/{number}.bin: no such file"
         elif kind < 0.97:
