@@ -1,7 +1,8 @@
 """When a schedule is due: pure functions of its header and of instants that are given.
 
 Every machine comes to the same due times without a word between them: they depend on the file and on the time zone data
-alone. `every` is a grid, of whole days at local midnight (weeks begin on Monday), of anything else since 1970 in UTC.
+alone. `every` is a grid: of whole days at local midnight, or where the active hours begin when it does not lie in them
+(weeks begin on Monday); of anything else since 1970 in UTC.
 A `cron` line with `*` for the hour means every hour that really passes; with any other hour it means local times, each
 of them once: one that the clock skips comes right after the gap, one that it shows twice comes the first time.
 """
@@ -107,9 +108,11 @@ class Schedule:
                 yield due
                 number += 1
             return
-        days = self.every // DAY
+        days, clock = self.every // DAY, time(0)
+        if not is_open(self.hours, datetime.combine(date.min, clock)):
+            clock = time.fromisoformat(self.hours.partition("-")[0])
         number = (after.astimezone(self.zone).date().toordinal() - 1) // days
-        while (due := self._instant(datetime.combine(date.fromordinal(number * days + 1), time(0)))) <= until:
+        while (due := self._instant(datetime.combine(date.fromordinal(number * days + 1), clock))) <= until:
             if due > after:
                 yield due
             number += 1
