@@ -105,9 +105,9 @@ class Holding:
         """Why a task was not claimed."""
         return self._why.get(task, ELSEWHERE)
 
-    def is_over(self, task: str) -> bool:
-        """Whether a run of a schedule that could not be claimed has ended elsewhere."""
-        return self.exchange is not None and task in self.exchange.claims.over
+    def over(self, task: str) -> str:
+        """The last run of a schedule that has ended elsewhere, when this one could not be claimed for that; else ""."""
+        return self.exchange.claims.over.get(task, "") if self.exchange else ""
 
     def finish(self, tasks: Iterable[str]) -> None:
         """These ended and leave nothing in the vault: their claims say so from now on."""

@@ -279,10 +279,11 @@ class Intake:
             if claim := mine.get(task.id):
                 self.resting.pop(drop.path, None)
                 yield drop, task, decision, claim
-            elif drop.instance and self.holding.is_over(task.id):
+            elif drop.instance and (last := self.holding.over(task.id)):
                 self.resting.pop(drop.path, None)
                 self.give_back(drop.key)
-                self.schedules.elsewhere(task.id)
+                self.schedules.elsewhere(last)
+                self.more = True  # a later one may be due
             else:
                 self.wait(drop, task, decision, self.holding.why(task.id))
 

@@ -43,7 +43,7 @@ class RemoteClaims(Pushing):
     ) -> None:  # fmt: skip
         """`record`: a file of this worker's in the state folder. `clock` measures leases; `wall` only dates commits."""
         super().__init__(network, record, worker, lease, namespace, clock, wall)
-        self.over: set[str] = set()  # runs of schedules that had ended elsewhere, as of the last `take`
+        self.over: dict[str, str] = {}  # runs of schedules that had ended elsewhere, and the last one that has
         self.losses = 0  # so many claims somebody else was faster with
         self.refusal = ""  # what the remote said when it allowed no claim, as of the last `take`
         self._asked: set[str] = set()  # renewals that had not arrived when the remote was asked
@@ -56,7 +56,7 @@ class RemoteClaims(Pushing):
         was ours before is among it, with the same claim."""
         free = (want for want in wanted if want.task not in self.held and not self.taken(want.task))
         fresh = {self.ref(want.task): want for want in free}.values()
-        self.refusal, self.over = "", set()
+        self.refusal, self.over = "", {}
         if fresh:
             expect = self._expected({self.ref(want.task): want.task for want in fresh})
             sent = self._clock()  # before the push: others count from when they saw it arrive
@@ -93,7 +93,7 @@ class RemoteClaims(Pushing):
         """Whether a run of a schedule has ended, or a later one; what lies ahead of our clock is not believed."""
         ended, wanted = instance_of(self._others.ended(ref)), instance_of(task)
         if ended and wanted and wanted[1] <= ended[1] and ended[1].timestamp() < self._wall() + AHEAD:
-            self.over.add(task)
+            self.over[task] = self._others.ended(ref)
         return task in self.over
 
     def _new(self, want: Wanted, ref: str, expect: str, sent: float) -> Held:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from agent import clock
 from agent.desk import Desk
 from agent.journal import Record
 from agent.road import road
@@ -42,7 +43,9 @@ class Driven:
             hour, _, minute = now.partition(":")
             now = self.now.replace(hour=int(hour), minute=int(minute), second=0)
         self.now, ended = now, []
+        clock._SKEW = now.timestamp() - time.time()
         deadline = time.monotonic() + seconds
+        self.desk.catch_up()
         while True:
             self.bell.clear()
             tick = road(self.desk, self.now)
@@ -71,6 +74,7 @@ def desk(vault: Vault, now: datetime = NOON) -> Iterator[Driven]:
         yield driven
     finally:
         opened.close()
+        clock._SKEW = 0.0
 
 
 def ids(records: list[Record]) -> list[str]:
