@@ -112,8 +112,8 @@ class Web(Protocol):
     follows none. An answer with an error status is a Reply like any other.
 
     Raises Refused for what a rule forbids (address, size, media type, secret), ServerAway when nothing was answered and
-    trying again is safe, AnswerLost when a POST may have been taken (also when it was cut off with the run), TimeUp when
-    the run was cancelled or is over. Threads of one run may use it side by side.
+    trying again is safe, AnswerLost when a POST may have been taken, also when it was cut off with the run, TimeUp
+    when the run was cancelled or is over. Threads of one run may use it side by side.
     """
 
     def get(
