@@ -68,7 +68,7 @@ class Limit:
 class Section(BaseModel):
     """One table of a settings file. Each key is explained in `docs/reference.md`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 def limit_of(section: type[Section], key: str) -> Limit | None:

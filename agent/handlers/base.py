@@ -18,7 +18,7 @@ from agent.vault.values import Result, Role, Task, Tier
 class Params(BaseModel):
     """Base of every type's parameters. Unknown keys are kept out, so a typing mistake is told, not ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, defer_build=True)
 
 
 class NoParams(Params):
