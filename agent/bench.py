@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.asking import Asking
 from agent.checks import Checks
+from agent.correspondents import mailboxes, recipients
 from agent.errors import Doubt, Refused, TaskOver
 from agent.executors import Executors
 from agent.files.outside import last_lines
@@ -73,6 +74,7 @@ class Bench:
         params = handler.understand(task) if handler.understand else read_params(task, handler.params)
         memory = self.state / "memory" / handler.name
         memory.mkdir(parents=True, exist_ok=True)
+        settings, web = self.asking.settings, self.door.opened(run.check, run.deadline)
         context = Context(
             task=task,
             now=run.started,
@@ -84,10 +86,13 @@ class Bench:
             memory=memory,
             run_dir=run.folder.path,
             leaves=self.asking.leaves(decision),
-            opinions=self.asking.settings.model.opinions,
+            opinions=settings.model.opinions,
             repo=self.repos.of(run.check),
-            web=self.door.opened(run.check, run.deadline),
             logs={name: partial(last_lines, log.path) for name, log in self.asking.settings.logs.items()},
+            web=web,
+            recipients=recipients(settings, web),
+            mailboxes=mailboxes(settings, web),
+            shared=run.claim.shared,
             worker=run.worker or self.asking.settings.worker.name,
             attempt=run.claim.attempt,
         )

@@ -14,9 +14,11 @@ from agent.handlers import (
     config_edit,
     extract,
     file,
+    forward,
     git,
     heartbeat,
     logs,
+    mailbox,
     status,
     summarize,
 )  # fmt: skip
@@ -34,9 +36,11 @@ HANDLERS: Mapping[str, Handler] = {
     "config": config_edit.HANDLER,
     "extract": extract.HANDLER,
     "file": file.HANDLER,
+    "forward": forward.HANDLER,
     "git": git.HANDLER,
     "heartbeat": heartbeat.HANDLER,
     "logs": logs.HANDLER,
+    "mailbox": mailbox.HANDLER,
     "status": status.HANDLER,
     "summarize": summarize.HANDLER,
 }
