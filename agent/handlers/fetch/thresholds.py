@@ -1,0 +1,112 @@
+"""Thresholds: what of a reading calls for a look, by the alerts that its source and its task state."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Context, Decimal, DecimalException
+
+from agent.handlers.fetch.grammar import Alert
+from agent.handlers.fetch.history import History, Past, column
+from agent.handlers.fetch.reading import Row, number
+from agent.handlers.fetch.sources import Source
+
+_SIGNS: Mapping[str, Callable[[Decimal, Decimal], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "!=": operator.ne,
+}
+_EXACT = Context(prec=60, traps=[])  # an overflow is no number, and no exception
+
+
+def crossed(source: Source, rows: Sequence[Row], history: History, now: datetime) -> Iterator[str]:
+    """A sentence for every alert that holds now: what, its value and unit, what it was before."""
+    for alert in source.alerts:
+        if alert.test == "stale":
+            yield from _stale(source, rows, history, alert, now)
+            continue
+        for row in rows:
+            if said := _of_row(source, row, history.last.get(row.key), alert, now):
+                yield f"{name_of(source, row)}: {said}"
+
+
+def percent(before: Decimal, after: Decimal) -> Decimal | None:
+    """By how much it changed, in percent of what it was; None where that has no meaning."""
+    try:
+        change = _EXACT.multiply(_EXACT.divide(_EXACT.subtract(after, before), abs(before)), Decimal(100))
+    except DecimalException:
+        return None
+    return change if change.is_finite() else None
+
+
+def percent_text(change: Decimal) -> str:
+    """`+1.25 %`; what is less than a hundredth shows its own digits."""
+    if abs(change) >= Decimal("1e9"):
+        return f"{change:+.2e} %"
+    return f"{change:+.2f} %" if abs(change) >= Decimal("0.01") or not change else f"{change:+.2g} %"
+
+
+def before(source: Source, past: Past | None, name: str) -> Decimal | None:
+    """The last recorded number of a field, in the same unit."""
+    return number(past.values.get(column(source, name), "")) if past else None
+
+
+def age(then: datetime, now: datetime) -> str:
+    """`45 s`, `12 min`, `3 h`, `5 days`: how long ago, for people."""
+    seconds = max(0.0, (now - then).total_seconds())
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size or (unit != "days" and seconds >= size):
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def name_of(source: Source, row: Row) -> str:
+    return f"{source.name} {row.key}".strip()
+
+
+def with_unit(source: Source, name: str, text: str) -> str:
+    return f"{text} {source.units[name]}" if name in source.units else text
+
+
+def _of_row(source: Source, row: Row, past: Past | None, alert: Alert, now: datetime) -> str:
+    name = alert.field
+    if alert.test == "missing":
+        return f"{name} is missing" if name not in row.values else ""
+    value, was = row.number(name), before(source, past, name)
+    if value is None:
+        return ""
+    shown = f"{name} is {with_unit(source, name, row.values[name])}"
+    change = percent(was, value) if was is not None else None
+    told = f" (before: {with_unit(source, name, str(past and past.values[column(source, name)]))}"
+    told += f", {percent_text(change)}" if change is not None else ""
+    told += f", {age(past.at, now)} ago)" if past else ")"
+    told = told if was is not None else ""
+    if alert.test == "value":
+        return f"{shown}, alert {alert.text}{told}" if _SIGNS[alert.sign](value, alert.limit) else ""
+    if was is None:
+        return ""
+    if change is None:  # from zero: any change is more than any percentage
+        return f"{shown}, alert {alert.text}{told}" if _moved(alert, value - was) else ""
+    size = {"change": abs(change), "rises": change, "falls": -change}[alert.test]
+    return f"{shown}, alert {alert.text}{told}" if _SIGNS[alert.sign](size, alert.limit) else ""
+
+
+def _moved(alert: Alert, by: Decimal) -> bool:
+    return by != 0 if alert.test == "change" else by > 0 if alert.test == "rises" else by < 0
+
+
+def _stale(source: Source, rows: Sequence[Row], history: History, alert: Alert, now: datetime) -> Iterator[str]:
+    """No new value for too long. A source that was never recorded is not stale, it is new or failed."""
+    fresh = {row.key: row for row in rows}
+    for key, past in history.last.items():
+        row = fresh.get(key)
+        known = past.values
+        if row and any(known.get(column(source, n)) != value for n, value in row.values.items()):
+            continue
+        if (rows and not row) or (now - past.at).total_seconds() <= alert.limit:
+            continue  # with rows, what is not among them is another task's
+        yield f"{source.name} {key}".strip() + f": no new value for {age(past.at, now)}, alert {alert.text}"
