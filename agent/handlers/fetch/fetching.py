@@ -12,8 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
@@ -23,6 +22,7 @@ from agent.handlers.fetch.params import LINK
 from agent.handlers.fetch.reading import NotJson, Reading, Row, decode, find, read
 from agent.handlers.fetch.remembering import Memory, Remembered
 from agent.handlers.fetch.sources import Source
+from agent.handlers.retrying import retry_after
 
 AT_ONCE = 64  # sources that are asked side by side
 TRIES = 4
@@ -136,7 +136,7 @@ class Fetcher:
                 if reply.status not in TRANSIENT:
                     return _good(reply, bool(validators))
                 why = f"it answered HTTP {reply.status}"
-                wanted = _retry_after(reply.headers.get("retry-after", ""), self.now)
+                wanted = retry_after(reply.headers, datetime.now(UTC))
             except ServerAway as away:
                 why, wanted = _told(away), away.retry_after
             wait = max(pause, wanted or 0.0)
@@ -216,16 +216,6 @@ def _with_query(url: str, name: str, value: str) -> str:
     parts = urlsplit(url)
     query = [(key, old) for key, old in parse_qsl(parts.query, keep_blank_values=True) if key != name]
     return urlunsplit(parts._replace(query=urlencode([*query, (name, value)])))
-
-
-def _retry_after(text: str, now: datetime) -> float | None:
-    """Seconds until the server wants to be asked again, by a number or a date (RFC 9110, 10.2.3)."""
-    if text.strip().isdecimal():
-        return float(text) if len(text) < 9 else None
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):
-        return None
 
 
 def _told(error: GoferError) -> str:

@@ -20,12 +20,12 @@ from agent.handlers.fetch.thresholds import crossed
 from agent.vault.params import has_params, read_params
 from agent.vault.values import Result, Role, Task, Tier
 
-LIMIT = 120.0  # seconds: retries that wait for a busy server, and pages
+LIMIT = 180.0  # seconds: retries that wait for a busy server, pages, and turns at a host that rations
 
 
 def understand(task: Task) -> FetchParams:
     """What a task wants. Raises Doubt when the text is not clear, Refused for a bad parameter."""
-    if not has_params(task):
+    if not has_params(task) and not task.params.get("source"):
         wish = read_wish(task.text)
         if wish is None:
             why = "only an address, the name of a source, or a pair or token with its chain is"

@@ -73,26 +73,30 @@ def with_unit(source: Source, name: str, text: str) -> str:
 
 
 def _of_row(source: Source, row: Row, past: Past | None, alert: Alert, now: datetime) -> str:
+    """What the alert says of a row; "" when it does not hold, or cannot be judged."""
     name = alert.field
     if alert.test == "missing":
         return f"{name} is missing" if name not in row.values else ""
     value, was = row.number(name), before(source, past, name)
     if value is None:
         return ""
-    shown = f"{name} is {with_unit(source, name, row.values[name])}"
     change = percent(was, value) if was is not None else None
-    told = f" (before: {with_unit(source, name, str(past and past.values[column(source, name)]))}"
-    told += f", {percent_text(change)}" if change is not None else ""
-    told += f", {age(past.at, now)} ago)" if past else ")"
-    told = told if was is not None else ""
     if alert.test == "value":
-        return f"{shown}, alert {alert.text}{told}" if _SIGNS[alert.sign](value, alert.limit) else ""
-    if was is None:
+        holds = _SIGNS[alert.sign](value, alert.limit)
+    elif was is None:
+        holds = False
+    elif change is None:  # from zero: any change is more than any percentage
+        holds = _moved(alert, value - was)
+    else:
+        holds = _SIGNS[alert.sign]({"rises": change, "falls": -change}.get(alert.test, abs(change)), alert.limit)
+    if not holds:
         return ""
-    if change is None:  # from zero: any change is more than any percentage
-        return f"{shown}, alert {alert.text}{told}" if _moved(alert, value - was) else ""
-    size = {"change": abs(change), "rises": change, "falls": -change}[alert.test]
-    return f"{shown}, alert {alert.text}{told}" if _SIGNS[alert.sign](size, alert.limit) else ""
+    shown = f"{name} is {with_unit(source, name, row.values[name])}, alert {alert.text}"
+    if past is None or was is None:
+        return shown
+    told = [f"before: {with_unit(source, name, past.values[column(source, name)])}"]
+    told += [percent_text(change)] if change is not None else []
+    return f"{shown} ({', '.join([*told, f'{age(past.at, now)} ago'])})"
 
 
 def _moved(alert: Alert, by: Decimal) -> bool:
