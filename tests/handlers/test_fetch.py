@@ -410,11 +410,17 @@ def test_a_mistake_in_a_sources_file_names_file_and_line(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Check the price of bitcoin", "Fetch the data", "Fetch https://a.b/c and sum it up"]
+    "text", ["", "Why is it so?", "Check the price and buy some", "Fetch https://a.b/c and sum it up"]
 )
 def test_what_is_not_clear_is_a_doubt(text: str) -> None:
     with pytest.raises(Doubt):
         understand(Task("x", "inbox/x.md", "x", text, "", "0" * 12))
+
+
+def test_the_source_whose_whole_name_was_said_is_meant(place: Place, server: Server) -> None:
+    place.source("coin-eur", f"url: {server.url}/eur\n{PRICE}")
+    server.on("/eur", json_say({"price": 4}))
+    assert said(place.run(_said("Get the current coin price in EUR"))).startswith("coin-eur: price 4")
 
 
 def test_a_source_is_found_by_its_name_in_plain_english_and_an_unknown_one_is_a_doubt(
@@ -521,3 +527,57 @@ def test_a_pair_that_is_not_there_is_an_anomaly(place: Place, server: Server) ->
     source = dexscreener(place, server, "dexscreener-pairs")
     result = place.fetch(f"source: {source}\nchain: sui\npair: 0xdead")
     assert result.status is Status.FAILED and "`pairs` is missing, not a list" in said(result)
+
+
+# -- plain English ----------------------------------------------------------------------------------------------------
+
+
+def _said(text: str) -> Task:
+    return Task("x", "inbox/x.md", "x", text, "", "0" * 12)
+
+
+def test_values_are_found_by_the_names_that_the_request_says(place: Place, server: Server) -> None:
+    server.on("/x", say('{"status": "ok", "db": {"status": "bad", "errorRate": 0.10}}', "application/json"))
+    result = place.run(_said(f"Fetch {server.url}/x and report status and error rate"))
+    assert said(result).endswith("status ok, error rate 0.10")
+    assert result.changes == ()
+
+
+@pytest.mark.parametrize(
+    "body", ['{"a": {"total": 1}, "b": {"total": 2}}', '{"sum": 1}', '{"total": {"n": 1}}', "total 5"]
+)
+def test_a_name_that_is_not_there_or_not_alone_is_a_doubt(place: Place, server: Server, body: str) -> None:
+    server.on("/x", say(body))
+    with pytest.raises(Doubt, match="does not say beyond doubt"):
+        place.run(_said(f"Grab {server.url}/x and give me total"))
+
+
+def test_a_warning_in_the_request_is_a_threshold(place: Place, server: Server) -> None:
+    server.on("/x", json_say({"humidity": 81}))
+    result = place.run(_said(f"Check {server.url}/x and warn me if humidity is above 80 %"))
+    assert "humidity is 81, alert humidity > 80" in result.findings[0]
+
+
+def test_the_price_of_something_is_that_of_the_source_with_its_name(place: Place, server: Server) -> None:
+    server.on("/coin", json_say({"price": 5}))
+    assert "price 5 USD" in said(place.run(_said("What's the coin price right now?")))
+    result = place.run(_said("Fetch the latest coin price and tell me if it dropped below 10"))
+    assert "alert price < 10" in result.findings[0]
+    place.source("coin-eur", f"url: {server.url}/coin\n{PRICE}")
+    for text in (
+        "What is the price of bitcoin?",
+        "Fetch the data",
+        "Get the coin temperature",
+        "Get the coin price in Berlin",
+        "Get the coin price and warn me if volume is above 3",
+    ):
+        with pytest.raises(Doubt):
+            place.run(_said(text))
+
+
+@pytest.mark.parametrize("status", [200, 404, 503])
+def test_whether_a_server_is_up_is_told_by_its_status_code(place: Place, server: Server, status: int) -> None:
+    server.on("/health", say("x", status=status))
+    result = place.run(_said(f"Is {server.url}/health up?"))
+    assert result.status is Status.DONE and said(result).endswith(f"status code {status}")
+    assert len(server.requests) == 1

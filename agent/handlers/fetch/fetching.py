@@ -21,6 +21,7 @@ from agent.handlers.base import Reply, Web
 from agent.handlers.fetch.params import LINK
 from agent.handlers.fetch.reading import NotJson, Reading, Row, decode, find, read
 from agent.handlers.fetch.remembering import Memory, Remembered
+from agent.handlers.fetch.request import STATUS_CODE
 from agent.handlers.fetch.sources import Source
 from agent.handlers.retrying import retry_after
 
@@ -81,6 +82,9 @@ class Fetcher:
     def _page(self, source: Source, until: float) -> Fetched:
         known = self.memory.get(source) if source.fields else None
         reply = self._ask(source, source.url, known.validators if known else {}, until)
+        if source.wanted == (STATUS_CODE,):
+            row = Row("", {STATUS_CODE: str(reply.status)}, frozenset({STATUS_CODE}))
+            return Fetched(source, Reading((row,)))
         if reply.status == 304 and known:
             return Fetched(source, Reading(known.rows), unchanged=known.at)
         try:
@@ -133,6 +137,8 @@ class Fetcher:
             wanted: float | None = None
             try:
                 reply = self.web.get(url, headers=headers, secrets=source.secrets)
+                if source.wanted == (STATUS_CODE,):
+                    return reply
                 if reply.status not in TRANSIENT:
                     return _good(reply, bool(validators))
                 why = f"it answered HTTP {reply.status}"

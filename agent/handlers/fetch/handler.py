@@ -8,6 +8,8 @@ reading once, since what is recorded already is no news.
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 from agent.errors import BadHeader, Doubt, Refused
 from agent.handlers.base import Context, Handler
 from agent.handlers.fetch import history, report
@@ -30,7 +32,12 @@ def understand(task: Task) -> FetchParams:
         if wish is None:
             why = "only an address, the name of a source, or a pair or token with its chain is"
             raise Doubt("it is not clear beyond doubt what is to be fetched", why=why)
-        return FetchParams.model_validate(wish)
+        try:
+            return FetchParams.model_validate(wish)
+        except ValidationError as error:
+            raise Doubt(
+                "it is not clear beyond doubt what is to be fetched", why=str(error.errors()[0]["msg"])
+            ) from None
     try:
         return read_params(task, FetchParams)
     except BadHeader as error:
@@ -47,6 +54,10 @@ def run(ctx: Context, params: FetchParams) -> Result:
     ctx.note(f"{len(sources)} sources: {', '.join(source.name for source in sources)}")
     fetched = Fetcher(ctx.web, memory, ctx.check, ctx.now, seconds).all(sources)
     for one in fetched:
+        if one.source.wanted and not one.why and (one.reading.troubles or not one.reading.rows):
+            troubles = "; ".join(trouble.text for trouble in one.reading.troubles) or "it is no JSON"
+            tried = f"fetched {one.source.url}"
+            raise Doubt("the answer does not say beyond doubt what was asked for", why=troubles, tried=tried)
         ctx.note(f"{one.source.name}: {one.why or f'{len(one.reading.rows)} rows'}")
     return report.result([_judged(ctx, one) for one in fetched], ctx.now, scheduled=ctx.task.scheduled)
 
@@ -55,7 +66,8 @@ def _judged(ctx: Context, fetched: Fetched) -> report.Judged:
     ctx.check()
     source, rows = fetched.source, fetched.reading.rows
     if not source.fields:  # looked at once, in whatever shape it came
-        return report.Judged(fetched, history.History(), (), rows)
+        nothing = history.History()
+        return report.Judged(fetched, nothing, tuple(crossed(source, rows, nothing, ctx.now)), rows)
     past = history.load(ctx.files, source, ctx.worker, ctx.now)
     alerts = tuple(crossed(source, rows, past, ctx.now))
     news = history.changed(source, rows, past)

@@ -79,7 +79,8 @@ class FetchParams(SourceParams):
     model_config = ConfigDict(extra="allow")
 
     source: tuple[str, ...] = ()
-    said: bool = Field(False, exclude=True)  # in plain English: what is not known then is a doubt
+    wanted: tuple[str, ...] = ()  # names that were said in plain English, to be looked for in the answer
+    said: bool = False  # the source was said in plain English: one that is not there is a doubt
 
     @model_validator(mode="after")
     def _one_or_other(self) -> FetchParams:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -107,6 +107,9 @@ def find(path: str, document: Any) -> Any:
 
 def read(source: Source, document: Any) -> Reading:
     """The rows of one document."""
+    if source.wanted:
+        row, wrong = _wanted(source, document)
+        return Reading((row,) if row.values else (), tuple(wrong))
     if not source.items:
         fields = source.fields or guessed(document)
         row, wrong = _row(source, fields, document, safe(source.tag, KEY))
@@ -168,6 +171,41 @@ def _row(source: Source, fields: tuple[Field, ...], item: Any, key: str) -> tupl
         if value is not None:
             numbers.add(field.name)
     return Row(key, values, frozenset(numbers)), troubles
+
+
+def _wanted(source: Source, document: Any) -> tuple[Row, list[Trouble]]:
+    """The values that bear the wanted names: at the top of the document, else where there is only one of them."""
+    values: dict[str, str] = {}
+    troubles: list[Trouble] = []
+    for name in source.wanted:
+        hits = [(depth, value) for key, depth, value in _named(document) if _folded(key) == _folded(name)]
+        top = [value for depth, value in hits if depth == 0] or [value for _, value in hits]
+        text = _text(top[0]) if len(top) == 1 else None
+        if text is None:
+            count = f"{len(top)} values are" if top else "no value is"
+            troubles.append(Trouble(f"{count} called {safe(name, 40)}", field=name))
+        else:
+            values[safe(name)] = text if number(text) is not None else safe(text)
+    return Row("", values, frozenset(name for name, text in values.items() if number(text) is not None)), troubles
+
+
+def _named(document: Any) -> Iterator[tuple[str, int, Any]]:
+    """Every single value that has a name, with its name and how deep it stands."""
+    left = [(document, 0)]
+    while left:
+        part, depth = left.pop()
+        if isinstance(part, dict):
+            for key, value in part.items():
+                if isinstance(value, dict | list):
+                    left.append((value, depth + 1))
+                elif value is not None:
+                    yield key, depth, value
+        elif isinstance(part, list):
+            left += [(item, depth + 1) for item in part]
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
 
 
 def _key(source: Source, item: Any, place: int) -> str:

@@ -32,6 +32,27 @@ MAX_SOURCES = 200  # in one task
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,47}")
 _GLOB = frozenset("*?[")
+# What may be said around the name of a source without asking for anything else.
+_AROUND = frozenset(
+    [
+        "the",
+        "a",
+        "of",
+        "for",
+        "in",
+        "at",
+        "from",
+        "on",
+        "current",
+        "latest",
+        "now",
+        "value",
+        "values",
+        "price",
+        "prices",
+    ]
+    + ["rate", "data", "source", "token", "coin", "pair", "reading", "readings"]
+)
 _HOLE = re.compile(r"\{([a-z][a-z0-9_]{0,39})\}")
 
 
@@ -52,6 +73,7 @@ class Source:
     cursor: str = ""
     max_pages: int = 5
     limit: int = 100
+    wanted: tuple[str, ...] = ()  # instead of `fields`: names of values, wherever they stand
     tag: str = ""  # names the one row of a source without `items`: what its holes were filled with
 
     @property
@@ -81,11 +103,13 @@ def sources_of(ctx: Context, params: FetchParams) -> list[Source]:
     _all_used(given, [hole for _, own in read.values() for hole in _HOLE.findall(own.url)], where)
     more = () if params.url else params.alert
     found = [_source(name, own, more, given, place) for name, (place, own) in read.items()]
-    fields = sorted({f.name for source in found for f in source.fields})
+    fields = sorted({name for source in found for name in (*(f.name for f in source.fields), *source.wanted)})
     for line in params.alert:
         name = grammar.alert(line).field
         if name and name not in fields:
             fix = f"the fields are {', '.join(fields)}" if fields else "add `fields`"
+            if params.said:
+                raise Doubt(f"no field of the source is called {name}", why=fix)
             raise Refused(f"the alert `{line}` names no field", where=where, fix=fix)
     return found
 
@@ -97,8 +121,9 @@ def _named(ctx: Context, params: FetchParams) -> dict[str, tuple[str, SourcePara
     for wanted in params.source:
         name = wanted.removesuffix(".md").rpartition("/")[2].strip()
         if not _GLOB.intersection(name):
+            name = _meant(ctx.files, name, known) if params.said else name
             if name not in known:
-                raise _unknown(name, known, params, where)
+                raise _unknown(wanted, known, params, where)
             found[name] = (f"{FOLDER}/{name}.md", _read(ctx.files, name))
             continue
         read = {other: _read(ctx.files, other) for other in known if fnmatchcase(other, name)}
@@ -110,6 +135,21 @@ def _named(ctx: Context, params: FetchParams) -> dict[str, tuple[str, SourcePara
     if len(found) > MAX_SOURCES:
         raise Refused(f"these are {len(found)} sources", where=where, fix=f"at most {MAX_SOURCES} in one task")
     return found
+
+
+def _meant(files: Files, said: str, known: Sequence[str]) -> str:
+    """The one source whose name is made of words that were said, when the others are its fields, its units, or say
+    nothing more; else what was said."""
+    words = set(said.split("-"))
+    fitting = {name: set(name.split("-")) for name in known if words >= set(name.split("-"))}
+    longest = max(map(len, fitting.values()), default=0)
+    best = [name for name, own in fitting.items() if len(own) == longest]
+    if len(best) != 1:
+        return said
+    read = _read(files, best[0])
+    lines = [grammar.field(line).name for line in read.fields] + [grammar.unit(line)[1] for line in read.units]
+    own = {word for line in lines for word in slug(line).split("-")}
+    return best[0] if words <= fitting[best[0]] | _AROUND | own else said
 
 
 def _unknown(name: str, known: Sequence[str], params: FetchParams, where: str) -> Refused | Doubt:
@@ -151,7 +191,7 @@ def _read(files: Files, name: str) -> SourceParams:
 def _all_used(given: Mapping[str, str], holes: Sequence[str], where: str) -> None:
     for name in given:
         if name not in holes:
-            names = [*(n for n in FetchParams.model_fields if n != "said"), *holes]
+            names = [*(known for known in FetchParams.model_fields if known not in ("said", "wanted")), *holes]
             near = nearest(name, names)
             fix = f"did you mean `{near}`?" if near else "delete it"
             raise Refused(f"unknown parameter `{name}`", where=where, why=f"fetch knows {', '.join(names)}", fix=fix)
@@ -160,7 +200,8 @@ def _all_used(given: Mapping[str, str], holes: Sequence[str], where: str) -> Non
 def _source(name: str, read: SourceParams, more: Sequence[str], given: Mapping[str, str], where: str) -> Source:
     headers = [grammar.header(line) for line in read.headers]
     fields = tuple(grammar.field(line) for line in read.fields)
-    names = {f.name for f in fields}
+    wanted = tuple(getattr(read, "wanted", ()))
+    names = {f.name for f in fields} | set(wanted)
     alerts = [grammar.alert(line) for line in (*read.alert, *more)]
     return Source(
         name=name,
@@ -176,6 +217,7 @@ def _source(name: str, read: SourceParams, more: Sequence[str], given: Mapping[s
         cursor=read.cursor,
         max_pages=read.max_pages,
         limit=read.limit,
+        wanted=wanted,
         tag="" if read.items else "/".join(given[hole] for hole in _HOLE.findall(read.url)),
     )
 
