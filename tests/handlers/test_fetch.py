@@ -186,6 +186,16 @@ def test_an_optional_field_that_is_missing_is_told_only_when_asked_for(place: Pl
     assert "b is missing" in place.fetch(f"{source}\nalert: b missing").findings[0]
 
 
+def test_a_change_is_counted_from_the_last_number_across_a_gap(place: Place, server: Server) -> None:
+    server.on("/x", *(json_say(said) for said in ({"a": 1, "b": 1}, {"b": 2}, {"a": 2, "b": 2})))
+    source = f"url: {server.url}/x\nfields: [a:number = a, b:number = b]\nalert: a rises > 50%"
+    place.fetch(source)
+    place.later(hours=1)
+    assert "a is missing; last recorded 1 h ago: 1" in place.fetch(source).findings[0]
+    place.later(hours=1)
+    assert "(before: 1, +100.00 %, 2 h ago)" in place.fetch(source).findings[0]
+
+
 # -- what goes wrong --------------------------------------------------------------------------------------------------
 
 
@@ -378,7 +388,7 @@ def test_a_redirect_within_the_server_is_followed(place: Place, server: Server) 
         ("source: coin\nalert: pirce < 1", "names no field"),
         ("source: coin\nchain: sui", "unknown parameter `chain`"),
         ("source: coin\nfields: [a = b]", "`fields` belongs into the source"),
-        ("source: dexscreener-pairs\nchain: sui", "`pair` is missing for the address"),
+        ("source: dexscreener-pairs\nchain: sui", "`pair`: nothing fills that in the address"),
         ("source: dexscreener-pairs\nchain: sui\npair: ..", "cannot be part of an address"),
         ("source: 'nothing-*'", "no source fits"),
         ("url: ftp://x/y", "is no address"),

@@ -167,7 +167,7 @@ def test_text_from_outside_is_one_line_that_is_no_formula(text: str) -> None:
 
 def _past(value: str, hours: float = 1) -> history.History:
     row = history.Past(NOW - timedelta(hours=hours), "", {"price": value})
-    return history.History([row], {"": row})
+    return history.History([row])
 
 
 def _crossed(alert: str, now: str, before: str | None) -> bool:

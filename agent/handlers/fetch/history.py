@@ -41,13 +41,33 @@ class Past:
     values: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A value, and when it was recorded."""
+
+    at: datetime
+    text: str
+
+
 @dataclass(slots=True)
 class History:
     """What is known of a source: its rows in the order of time, and the last of each key."""
 
     rows: list[Past] = field(default_factory=list)
-    last: dict[str, Past] = field(default_factory=dict)
     spoilt: list[str] = field(default_factory=list)  # files that are no history
+    last: dict[str, Past] = field(init=False)
+    _known: dict[tuple[str, str], Known] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rows.sort(key=lambda past: past.at)
+        self.last = {past.key: past for past in self.rows}
+        self._known = {
+            (past.key, name): Known(past.at, text) for past in self.rows for name, text in past.values.items()
+        }
+
+    def known(self, key: str, name: str) -> Known | None:
+        """The last value of a column, which may be older than the last row of its key."""
+        return self._known.get((key, name))
 
 
 def column(source: Source, name: str) -> str:
@@ -61,16 +81,16 @@ def load(files: Files, source: Source, worker: str, now: datetime) -> History:
     paths = set(files.list(history_folder(source.name), (".csv",)))
     paths |= {path for path, _ in _own(files, source, worker, now)}  # perhaps not on the disk yet
     stamped = sorted(((found[1], path) for path in paths if (found := _STAMP.search(path))), reverse=True)
-    history, seen = History(), 0
+    rows: list[Past] = []
+    spoilt: list[str] = []
+    seen = 0
     for _, group in groupby(stamped, key=lambda pair: pair[0]):
         for _, path in group:
             seen += 1
-            history.rows += _rows(files, path, history.spoilt)
+            rows += _rows(files, path, spoilt)
         if seen >= LOOKED_AT:
             break
-    history.rows.sort(key=lambda past: past.at)
-    history.last = {past.key: past for past in history.rows}
-    return history
+    return History(rows, spoilt)
 
 
 def changed(source: Source, rows: Sequence[Row], history: History) -> list[Row]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent.handlers.fetch.fetching import Fetched
-from agent.handlers.fetch.history import History, Past, column
-from agent.handlers.fetch.reading import Row
+from agent.handlers.fetch.history import History, column
+from agent.handlers.fetch.reading import Row, number
 from agent.handlers.fetch.sources import Source
-from agent.handlers.fetch.thresholds import age, before, name_of, percent, percent_text, with_unit
+from agent.handlers.fetch.thresholds import age, before, name_of, percent, percent_text, short, with_unit
 from agent.text import shorten, utc
 from agent.vault.values import Change, Chart, Result, Section, Status, Table
 
@@ -65,10 +65,9 @@ def _wrong(one: Judged, now: datetime) -> Iterator[str]:
     if fetched.why:
         yield f"{name}: {fetched.why}. {_last(one, now)}"
     for trouble in fetched.reading.troubles:
-        past = one.history.last.get(trouble.key)
-        known = past.values.get(column(one.source, trouble.field)) if past else None
-        last = f"; last recorded {age(past.at, now)} ago: {known}" if past and known else ""
-        yield f"{f'{name} {trouble.key}'.strip()}: {trouble.text}{last}"
+        known = one.history.known(trouble.key, column(one.source, trouble.field))
+        last = f"; last recorded {age(known.at, now)} ago: {known.text}" if known else ""
+        yield f"{f'{name} {short(trouble.key)}'.strip()}: {trouble.text}{last}"
 
 
 def _last(one: Judged, now: datetime) -> str:
@@ -76,14 +75,13 @@ def _last(one: Judged, now: datetime) -> str:
     if not newest:
         return "Nothing was ever recorded of it"
     said = ", ".join(f"{name} {value}" for name, value in list(newest.values.items())[:FIELDS])
-    return f"Last recorded {age(newest.at, now)} ago{f' ({newest.key})' if newest.key else ''}: {said}"
+    return f"Last recorded {age(newest.at, now)} ago{f' ({short(newest.key)})' if newest.key else ''}: {said}"
 
 
 def _readings(judged: Sequence[Judged], now: datetime) -> Iterator[str]:
     rows = [(one, row) for one in judged for row in one.fetched.reading.rows]
     for one, row in rows[:SHOWN]:
-        past = one.history.last.get(row.key)
-        values = ", ".join(_value(one.source, row, name, past) for name in list(row.values)[:FIELDS])
+        values = ", ".join(_value(one, row, name) for name in list(row.values)[:FIELDS])
         more = f", … {len(row.values) - FIELDS} more" if len(row.values) > FIELDS else ""
         since = f" (unchanged, read {age(one.fetched.unchanged, now)} ago)" if one.fetched.unchanged else ""
         yield f"{name_of(one.source, row)}: {values}{more}{since}"
@@ -94,12 +92,12 @@ def _readings(judged: Sequence[Judged], now: datetime) -> Iterator[str]:
             yield f"{one.source.name}: {len(one.fetched.text):,} characters, in Raw Data below"
 
 
-def _value(source: Source, row: Row, name: str, past: Past | None) -> str:
-    return f"{name} {with_unit(source, name, row.values[name])}{_since(source, row, name, past)}"
+def _value(one: Judged, row: Row, name: str) -> str:
+    return f"{name} {with_unit(one.source, name, row.values[name])}{_since(one, row, name)}"
 
 
-def _since(source: Source, row: Row, name: str, past: Past | None) -> str:
-    value, was = row.number(name), before(source, past, name)
+def _since(one: Judged, row: Row, name: str) -> str:
+    value, was = row.number(name), before(one.source, one.history, row.key, name)
     change = percent(was, value) if value is not None and was is not None else None
     return f" ({percent_text(change)})" if change else ""
 
@@ -118,7 +116,7 @@ def _sections(judged: Sequence[Judged], now: datetime) -> Iterator[Section]:
             continue
         names = list(dict.fromkeys(name for row in rows for name in row.values))
         table = Table(
-            ("", *(column(one.source, name) for name in names)),
+            ("key" if one.source.items else "source", *(column(one.source, name) for name in names)),
             tuple((row.key or one.source.name, *(_cell(one, row, name) for name in names)) for row in rows),
         )
         chart = _chart(one, now) if charts < CHARTS else None
@@ -127,8 +125,7 @@ def _sections(judged: Sequence[Judged], now: datetime) -> Iterator[Section]:
 
 
 def _cell(one: Judged, row: Row, name: str) -> str:
-    past = one.history.last.get(row.key)
-    return f"{row.values[name]}{_since(one.source, row, name, past)}" if name in row.values else ""
+    return f"{row.values[name]}{_since(one, row, name)}" if name in row.values else ""
 
 
 def _chart(one: Judged, now: datetime) -> Chart | None:
@@ -138,7 +135,8 @@ def _chart(one: Judged, now: datetime) -> Chart | None:
         return None
     row = rows[0]
     name = next(name for name in row.values if name in row.numbers)
-    past = [(old.at, before(one.source, old, name)) for old in one.history.rows if old.key == row.key]
+    own = column(one.source, name)
+    past = [(old.at, number(old.values.get(own, ""))) for old in one.history.rows if old.key == row.key]
     points = [(at, value) for at, value in [*past, (now, row.number(name))] if value is not None][-POINTS:]
     if len(points) < 2:
         return None

@@ -75,25 +75,15 @@ _PHRASE = _whole(
     rf"(?P<name>[\w/$.' -]{{1,80}}?){_NOW}(?:{_IF})?"
 )
 # One of these must be in a name made of words; and none of the others, which make more of a request than a name.
-_FIGURES = frozenset(
-    ["price", "prices", "rate", "rates", "liquidity", "volume", "cap", "metrics", "value", "balance", "temperature"]
-    + [
-        "weather",
-        "index",
-        "humidity",
-        "level",
-        "count",
-        "dominance",
-        "tag",
-        "version",
-        "release",
-        "reading",
-        "readings",
-    ]
+_FIGURES = re.compile(
+    r"\b(?:prices?|rates?|liquidity|volume|cap|metrics|value|balance|temperature|weather|index|humidity|level|count"
+    r"|dominance|tag|version|release|readings?)\b",
+    re.IGNORECASE,
 )
-_MORE = frozenset(
-    ["and", "or", "then", "if", "when", "unless", "because", "why", "how", "who", "whether", "should", "would", "could"]
-    + ["not", "but", "vs", "versus", "with", "without", "about", "compare", "write", "send", "post", "save", "explain"]
+_MORE = re.compile(
+    r"\b(?:and|or|then|if|when|unless|because|why|how|who|whether|should|would|could|not|but|vs|versus|with|without"
+    r"|about|compare|write|send|post|save|explain)\b",
+    re.IGNORECASE,
 )
 _BELOW = ("below", "under", "less", "lower")
 
@@ -142,8 +132,7 @@ def _source(line: str) -> Mapping[str, object] | None:
     if found := _TRADING.fullmatch(line):
         return {"source": [slug(f"{found['name']} price")], "said": True}
     found = _PHRASE.fullmatch(line)
-    words = found["name"].lower().split() if found else []
-    if not found or not _FIGURES.intersection(words) or _MORE.intersection(words):
+    if not found or not _FIGURES.search(found["name"]) or _MORE.search(found["name"]):
         return None
     wish: dict[str, object] = {"source": [slug(found["name"])], "said": True}
     _, field, sign, amount = found.groups()

@@ -33,25 +33,8 @@ MAX_SOURCES = 200  # in one task
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,47}")
 _GLOB = frozenset("*?[")
 # What may be said around the name of a source without asking for anything else.
-_AROUND = frozenset(
-    [
-        "the",
-        "a",
-        "of",
-        "for",
-        "in",
-        "at",
-        "from",
-        "on",
-        "current",
-        "latest",
-        "now",
-        "value",
-        "values",
-        "price",
-        "prices",
-    ]
-    + ["rate", "data", "source", "token", "coin", "pair", "reading", "readings"]
+_AROUND = re.compile(
+    r"the|a|of|for|in|at|from|on|current|latest|now|values?|prices?|rate|data|source|token|coin|pair|readings?"
 )
 _HOLE = re.compile(r"\{([a-z][a-z0-9_]{0,39})\}")
 
@@ -149,7 +132,7 @@ def _meant(files: Files, said: str, known: Sequence[str]) -> str:
     read = _read(files, best[0])
     lines = [grammar.field(line).name for line in read.fields] + [grammar.unit(line)[1] for line in read.units]
     own = {word for line in lines for word in slug(line).split("-")}
-    return best[0] if words <= fitting[best[0]] | _AROUND | own else said
+    return said if any(not _AROUND.fullmatch(word) for word in words - fitting[best[0]] - own) else best[0]
 
 
 def _unknown(name: str, known: Sequence[str], params: FetchParams, where: str) -> Refused | Doubt:
@@ -227,7 +210,8 @@ def filled(url: str, given: Mapping[str, str], where: str) -> str:
     of the query. Raises Refused when one is missing."""
     if missing := [hole for hole in _HOLE.findall(url) if not given.get(hole, "").strip()]:
         names = ", ".join(f"`{name}`" for name in dict.fromkeys(missing))
-        raise Refused(f"{names} is missing for the address {url}", where=where, fix=f"add a line `{missing[0]}: …`")
+        fix = f"add a line `{missing[0]}: …` to the task"
+        raise Refused(f"{names}: nothing fills that in the address {url}", where=where, fix=fix)
     for hole in _HOLE.findall(url):
         if given[hole].strip(". /") == "":
             raise Refused(f"`{hole}: {given[hole]}` cannot be part of an address", where=where)

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Context, Decimal, DecimalException
 
 from agent.handlers.fetch.grammar import Alert
-from agent.handlers.fetch.history import History, Past, column
+from agent.handlers.fetch.history import History, column
 from agent.handlers.fetch.reading import Row, number
 from agent.handlers.fetch.sources import Source
 
@@ -20,6 +20,7 @@ _SIGNS: Mapping[str, Callable[[Decimal, Decimal], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
 }
+KEY_SHOWN = 20  # characters
 _EXACT = Context(prec=60, traps=[])  # an overflow is no number, and no exception
 
 
@@ -30,7 +31,7 @@ def crossed(source: Source, rows: Sequence[Row], history: History, now: datetime
             yield from _stale(source, rows, history, alert, now)
             continue
         for row in rows:
-            if said := _of_row(source, row, history.last.get(row.key), alert, now):
+            if said := _of_row(source, row, history, alert, now):
                 yield f"{name_of(source, row)}: {said}"
 
 
@@ -50,9 +51,10 @@ def percent_text(change: Decimal) -> str:
     return f"{change:+.2f} %" if abs(change) >= Decimal("0.01") or not change else f"{change:+.2g} %"
 
 
-def before(source: Source, past: Past | None, name: str) -> Decimal | None:
+def before(source: Source, history: History, key: str, name: str) -> Decimal | None:
     """The last recorded number of a field, in the same unit."""
-    return number(past.values.get(column(source, name), "")) if past else None
+    known = history.known(key, column(source, name))
+    return number(known.text) if known else None
 
 
 def age(then: datetime, now: datetime) -> str:
@@ -65,19 +67,26 @@ def age(then: datetime, now: datetime) -> str:
 
 
 def name_of(source: Source, row: Row) -> str:
-    return f"{source.name} {row.key}".strip()
+    """What a row is called in a sentence: its source, the text that it has of its own, its key where that is short."""
+    own = next((row.values[f.name] for f in source.fields if f.kind == "text" and row.values.get(f.name)), "")
+    return " ".join(part for part in (source.name, own, short(row.key)) if part)
+
+
+def short(key: str) -> str:
+    """A key, or the ends of one that is as long as an address."""
+    return key if len(key) <= KEY_SHOWN else f"{key[:6]}…{key[-4:]}"
 
 
 def with_unit(source: Source, name: str, text: str) -> str:
     return f"{text} {source.units[name]}" if name in source.units else text
 
 
-def _of_row(source: Source, row: Row, past: Past | None, alert: Alert, now: datetime) -> str:
+def _of_row(source: Source, row: Row, history: History, alert: Alert, now: datetime) -> str:
     """What the alert says of a row; "" when it does not hold, or cannot be judged."""
     name = alert.field
     if alert.test == "missing":
         return f"{name} is missing" if name not in row.values else ""
-    value, was = row.number(name), before(source, past, name)
+    value, was = row.number(name), before(source, history, row.key, name)
     if value is None:
         return ""
     change = percent(was, value) if was is not None else None
@@ -92,11 +101,12 @@ def _of_row(source: Source, row: Row, past: Past | None, alert: Alert, now: date
     if not holds:
         return ""
     shown = f"{name} is {with_unit(source, name, row.values[name])}, alert {alert.text}"
-    if past is None or was is None:
+    known = history.known(row.key, column(source, name))
+    if known is None or was is None:
         return shown
-    told = [f"before: {with_unit(source, name, past.values[column(source, name)])}"]
+    told = [f"before: {with_unit(source, name, known.text)}"]
     told += [percent_text(change)] if change is not None else []
-    return f"{shown} ({', '.join([*told, f'{age(past.at, now)} ago'])})"
+    return f"{shown} ({', '.join([*told, f'{age(known.at, now)} ago'])})"
 
 
 def _moved(alert: Alert, by: Decimal) -> bool:
@@ -113,4 +123,4 @@ def _stale(source: Source, rows: Sequence[Row], history: History, alert: Alert, 
             continue
         if (rows and not row) or (now - past.at).total_seconds() <= alert.limit:
             continue  # with rows, what is not among them is another task's
-        yield f"{source.name} {key}".strip() + f": no new value for {age(past.at, now)}, alert {alert.text}"
+        yield f"{source.name} {short(key)}".strip() + f": no new value for {age(past.at, now)}, alert {alert.text}"
