@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from agent.handlers import (
     answer,
     ask,
+    backlog,
     branch,
     classify,
     compose,
@@ -14,8 +15,11 @@ from agent.handlers import (
     extract,
     fetch,
     file,
+    forward,
     git,
     heartbeat,
+    logs,
+    mailbox,
     status,
     summarize,
 )  # fmt: skip
@@ -25,6 +29,7 @@ from agent.vault.values import Decision, Who
 HANDLERS: Mapping[str, Handler] = {
     "answer": answer.ANSWER,
     "ask": ask.HANDLER,
+    "backlog": backlog.HANDLER,
     "branch": branch.HANDLER,
     "claim-handoff": answer.CLAIM,
     "classify": classify.HANDLER,
@@ -33,8 +38,11 @@ HANDLERS: Mapping[str, Handler] = {
     "extract": extract.HANDLER,
     "fetch": fetch.HANDLER,
     "file": file.HANDLER,
+    "forward": forward.HANDLER,
     "git": git.HANDLER,
     "heartbeat": heartbeat.HANDLER,
+    "logs": logs.HANDLER,
+    "mailbox": mailbox.HANDLER,
     "status": status.HANDLER,
     "summarize": summarize.HANDLER,
 }
