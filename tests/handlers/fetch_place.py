@@ -33,6 +33,7 @@ class Place:
     network: dict[str, Any] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     check: Callable[[], None] = lambda: None
+    number: int = 0
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -56,17 +57,29 @@ class Place:
         whole = text if text.startswith("---") else f"---\n{text.strip()}\n---\nFetch it.\n"
         read = read_task(whole.encode(), "inbox/x.md", scheduled=scheduled)
         assert read.problem is None, read.problem
-        return replace(read, type="fetch")
+        self.number += 1
+        return replace(read, type="fetch", id=f"run-{self.number}")
 
     def fetch(self, text: str, *, scheduled: bool = False, kept: bool = True) -> Result:
         task = self.task(text, scheduled=scheduled)
         return self.run(task, kept=kept)
 
     def run(self, task: Task, *, kept: bool = True) -> Result:
+        context = self.context(task)
+        assert HANDLER.understand
+        result = HANDLER.run(context, HANDLER.understand(task))
+        if kept and not result.quiet:
+            (self.root / "outbox").mkdir(exist_ok=True)
+            (self.root / f"outbox/{task.id}.md").write_text("report\n")
+        if kept:
+            assert change_all(Beneath(self.root), [result.changes]) == set()
+        return result
+
+    def context(self, task: Task) -> Context:
         door = Door(
             Network.model_validate({"allowed_hosts": self.hosts, **self.network}), self.env, self.folder / "rates"
         )
-        context = Context(
+        return Context(
             task=task,
             now=self.now,
             files=VaultFiles(self.root),
@@ -79,11 +92,6 @@ class Place:
             web=door.opened(self.check),
             worker=self.worker,
         )
-        assert HANDLER.understand
-        result = HANDLER.run(context, HANDLER.understand(task))
-        if kept:
-            assert change_all(Beneath(self.root), [result.changes]) == set()
-        return result
 
     def history(self, source: str) -> str:
         files = sorted((self.root / "memory/qwen-worker/data-reports" / source).glob("*.csv"))

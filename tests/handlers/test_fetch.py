@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from agent.errors import BadHeader, Doubt, Refused, TimeUp
 from agent.handlers.fetch import fetching
 from agent.handlers.fetch.handler import understand
+from agent.handlers.fetch.sources import sources_of
 from agent.vault.values import Status, Task
 from tests.handlers.fetch_place import Place, said
 from tests.web.server import Server, busy, json_say, redirect, say, serving
@@ -155,10 +157,40 @@ def test_thresholds_come_first_with_value_unit_previous_and_percent(place: Place
     assert len(result.actions) == 2 and result.status is Status.DONE
 
 
-def test_a_threshold_that_still_holds_is_never_quiet(place: Place, server: Server) -> None:
-    server.on("/coin", json_say({"price": 90}, etag='"a"'))
-    place.fetch("source: coin\nalert: price < 100", scheduled=True)
-    assert place.fetch("source: coin\nalert: price < 100", scheduled=True).findings[0].startswith("threshold")
+def test_a_threshold_that_goes_on_unchanged_is_told_once_a_day_and_when_it_is_over(
+    place: Place, server: Server
+) -> None:
+    server.on("/coin", *[json_say({"price": 90})] * 4, json_say({"price": 90}), json_say({"price": 110}))
+    task = "source: coin\nalert: price < 100"
+    assert place.fetch(task, scheduled=True).findings[0].startswith("threshold")
+    for _ in range(2):
+        place.later(minutes=5)
+        assert place.fetch(task, scheduled=True).quiet
+    assert place.fetch(task).findings[0].startswith("threshold")  # dropped: all is told
+    place.later(days=1)
+    assert place.fetch(task, scheduled=True).findings[0].startswith("threshold")
+    place.later(minutes=5)
+    assert said(place.fetch(task, scheduled=True)).startswith("over: coin: price is 90 USD, alert price < 100")
+
+
+def test_a_source_that_is_down_all_night_is_one_report_and_one_when_it_is_back(place: Place, server: Server) -> None:
+    server.on("/coin", json_say({"price": 80}), *[say("x", status=404)] * 20, json_say({"price": 80}))
+    place.fetch("source: coin", scheduled=True)
+    runs = []
+    for _ in range(22):
+        place.later(minutes=30)
+        runs.append(place.fetch("source: coin", scheduled=True))
+    assert [number for number, run in enumerate(runs) if not run.quiet] == [0, 20]
+    assert runs[0].status is Status.FAILED
+    assert said(runs[20]).startswith("over: coin: there is nothing at this address")
+
+
+def test_trouble_whose_report_never_came_out_is_told_again(place: Place, server: Server) -> None:
+    server.on("/coin", say("x", status=404))
+    assert not place.fetch("source: coin", scheduled=True, kept=False).quiet
+    assert not place.fetch("source: coin", scheduled=True, kept=False).quiet
+    assert not place.fetch("source: coin", scheduled=True).quiet
+    assert place.fetch("source: coin", scheduled=True).quiet
 
 
 def test_a_value_that_stays_the_same_for_too_long_is_stale(place: Place, server: Server) -> None:
@@ -591,3 +623,34 @@ def test_whether_a_server_is_up_is_told_by_its_status_code(place: Place, server:
     result = place.run(_said(f"Is {server.url}/health up?"))
     assert result.status is Status.DONE and said(result).endswith(f"status code {status}")
     assert len(server.requests) == 1
+
+
+# -- the page for users -----------------------------------------------------------------------------------------------
+
+
+def test_every_example_of_the_page_can_be_used(place: Place) -> None:
+    page = (Path(__file__).parent.parent.parent / "docs/errands/fetch.md").read_text("utf-8")
+    examples = re.findall(r"```markdown\n(---\n.*?)```", page, re.DOTALL)
+    assert len(examples) == 4
+    (source,) = [text for text in examples if "type: fetch" not in text]
+    place.source("releases", source.split("---\n")[1])
+    place.hosts = ()
+    for text in examples:
+        if "type: fetch" in text:
+            ctx = place.context(place.task(text))
+            assert sources_of(ctx, understand(ctx.task))
+
+
+def test_a_source_like_the_one_on_the_page_reads_what_github_answers(place: Place, server: Server) -> None:
+    # Shape of "List releases" of GitHub's REST API, version 2022-11-28.
+    assets = [{"name": "a.tgz", "download_count": 7}, {"name": "b.tgz", "download_count": 5}]
+    server.on(
+        "/repos/o/r/releases",
+        json_say([{"tag_name": "v1.0", "published_at": "2026-11-01T00:00:00Z", "assets": assets}]),
+    )
+    result = place.fetch(
+        f"url: {server.url}/repos/{{owner}}/{{repo}}/releases?per_page=5\nowner: o\nrepo: r\nitems: '@'\n"
+        "key: tag_name\n"
+        "fields: ['downloads:number = sum(assets[].download_count)', 'published:text = published_at']"
+    )
+    assert said(result).endswith("v1.0: downloads 12, published 2026-11-01T00:00:00Z")

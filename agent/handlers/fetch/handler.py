@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from agent.errors import BadHeader, Doubt, Refused
 from agent.handlers.base import Context, Handler
-from agent.handlers.fetch import history, report
+from agent.handlers.fetch import history, report, telling
 from agent.handlers.fetch.fetching import TIME, Fetched, Fetcher
 from agent.handlers.fetch.params import FetchParams
 from agent.handlers.fetch.remembering import Memory
@@ -59,7 +59,9 @@ def run(ctx: Context, params: FetchParams) -> Result:
             tried = f"fetched {one.source.url}"
             raise Doubt("the answer does not say beyond doubt what was asked for", why=troubles, tried=tried)
         ctx.note(f"{one.source.name}: {one.why or f'{len(one.reading.rows)} rows'}")
-    return report.result([_judged(ctx, one) for one in fetched], ctx.now, scheduled=ctx.task.scheduled)
+    judged = [_judged(ctx, one) for one in fetched]
+    verdict = telling.weigh(ctx, judged) if ctx.task.scheduled else telling.Verdict()
+    return Result(quiet=True) if verdict.quiet else report.result(judged, ctx.now, verdict.over)
 
 
 def _judged(ctx: Context, fetched: Fetched) -> report.Judged:

@@ -11,7 +11,7 @@ from agent.handlers.fetch.fetching import Fetched
 from agent.handlers.fetch.history import History, column
 from agent.handlers.fetch.reading import Row, number
 from agent.handlers.fetch.sources import Source
-from agent.handlers.fetch.thresholds import age, before, name_of, percent, percent_text, short, with_unit
+from agent.handlers.fetch.thresholds import Crossing, age, before, name_of, percent, percent_text, short, with_unit
 from agent.text import shorten, utc
 from agent.vault.values import Change, Chart, Result, Section, Status, Table
 
@@ -28,7 +28,7 @@ class Judged:
 
     fetched: Fetched
     history: History
-    alerts: tuple[str, ...]
+    alerts: tuple[Crossing, ...]
     news: tuple[Row, ...]
     change: Change | None = None
 
@@ -37,18 +37,22 @@ class Judged:
         return self.fetched.source
 
     @property
-    def quiet(self) -> bool:
-        return not (self.fetched.why or self.fetched.reading.troubles or self.alerts or self.news or self.fetched.text)
+    def complaints(self) -> dict[str, str]:
+        """All that is not as it should be: a mark that stays the same as long as it does → a sentence."""
+        name, why, troubles = self.source.name, self.fetched.why, self.fetched.reading.troubles
+        said = {name: f"{name}: {why}"} if why else {}
+        said |= {
+            f"{name} {t.key}: {t.field or t.text}": f"{f'{name} {short(t.key)}'.strip()}: {t.text}" for t in troubles
+        }
+        return said | {crossing.mark: crossing.text for crossing in self.alerts}
 
 
-def result(judged: Sequence[Judged], now: datetime, *, scheduled: bool) -> Result:
-    """The whole result. A scheduled run in which nothing is new and nothing is wrong is quiet."""
-    if scheduled and all(one.quiet for one in judged):
-        return Result(quiet=True)
+def result(judged: Sequence[Judged], now: datetime, over: Sequence[str] = ()) -> Result:
+    """The whole result; `over` is what an earlier one told and is not so any more."""
     wrong = [line for one in judged for line in _wrong(one, now)]
-    alerts = [f"threshold: {line}" for one in judged for line in one.alerts]
+    alerts = [f"threshold: {line.text}" for one in judged for line in one.alerts]
     failed = [one for one in judged if not (one.fetched.reading.rows or one.fetched.text)]
-    findings = [*wrong, *alerts, *_readings(judged, now), *_notes(judged)]
+    findings = [*wrong, *alerts, *(f"over: {line}" for line in over), *_readings(judged, now), *_notes(judged)]
     return Result(
         status=Status.FAILED if len(failed) == len(judged) else Status.NEEDS_REVIEW if wrong else Status.DONE,
         findings=tuple(shorten(line, LINE) for line in findings),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Context, Decimal, DecimalException
 
@@ -24,15 +25,24 @@ KEY_SHOWN = 20  # characters
 _EXACT = Context(prec=60, traps=[])  # an overflow is no number, and no exception
 
 
-def crossed(source: Source, rows: Sequence[Row], history: History, now: datetime) -> Iterator[str]:
-    """A sentence for every alert that holds now: what, its value and unit, what it was before."""
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """An alert that holds: a sentence with the value, its unit and what it was before. `mark` is the same as long as
+    it goes on."""
+
+    mark: str
+    text: str
+
+
+def crossed(source: Source, rows: Sequence[Row], history: History, now: datetime) -> Iterator[Crossing]:
+    """Every alert that holds now."""
     for alert in source.alerts:
         if alert.test == "stale":
             yield from _stale(source, rows, history, alert, now)
             continue
         for row in rows:
             if said := _of_row(source, row, history, alert, now):
-                yield f"{name_of(source, row)}: {said}"
+                yield Crossing(f"{source.name} {row.key}: {alert.text}", f"{name_of(source, row)}: {said}")
 
 
 def percent(before: Decimal, after: Decimal) -> Decimal | None:
@@ -113,7 +123,7 @@ def _moved(alert: Alert, by: Decimal) -> bool:
     return by != 0 if alert.test == "change" else by > 0 if alert.test == "rises" else by < 0
 
 
-def _stale(source: Source, rows: Sequence[Row], history: History, alert: Alert, now: datetime) -> Iterator[str]:
+def _stale(source: Source, rows: Sequence[Row], history: History, alert: Alert, now: datetime) -> Iterator[Crossing]:
     """No new value for too long. A source that was never recorded is not stale, it is new or failed."""
     fresh = {row.key: row for row in rows}
     for key, past in history.last.items():
@@ -123,4 +133,5 @@ def _stale(source: Source, rows: Sequence[Row], history: History, alert: Alert, 
             continue
         if (rows and not row) or (now - past.at).total_seconds() <= alert.limit:
             continue  # with rows, what is not among them is another task's
-        yield f"{source.name} {short(key)}".strip() + f": no new value for {age(past.at, now)}, alert {alert.text}"
+        text = f"{source.name} {short(key)}".strip() + f": no new value for {age(past.at, now)}, alert {alert.text}"
+        yield Crossing(f"{source.name} {key}: {alert.text}", text)
