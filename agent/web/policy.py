@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
@@ -23,8 +24,13 @@ class Policy:
     granted: frozenset[str] = frozenset()
 
     def granting(self, urls: Sequence[str]) -> Policy:
-        """The same, and what these URLs of this machine's own settings name may be reached and posted to."""
-        return replace(self, granted=self.granted | {target_of(url).entry for url in urls})
+        """The same, and what these URLs of this machine's own settings name may be reached and posted to. One that
+        cannot be read grants nothing: it is told when somebody asks for it."""
+        entries = set()
+        for url in urls:
+            with suppress(Refused):
+                entries.add(target_of(url).entry)
+        return replace(self, granted=self.granted | entries)
 
     def check(self, target: Target, method: str) -> None:
         """Raise Refused when the host, the port or the method is not allowed."""

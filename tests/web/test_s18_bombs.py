@@ -129,6 +129,13 @@ def test_s18_after_a_post_nonsense_means_that_it_may_have_been_taken(
     assert len(server.requests) == 1  # and nobody sends it a second time
 
 
+@pytest.mark.parametrize("name", [name for name in FLOODS if "header" in name or "interim" in name])
+def test_s18_after_a_post_a_flood_means_it_may_have_been_taken(poster: OpenDoor, server: Server, name: str) -> None:
+    server.on("/", FLOODS[name])
+    with pytest.raises(AnswerLost, match="may have been taken"):
+        poster.post(server.url, b"x")
+
+
 def test_s18_a_post_that_reached_nobody_is_no_lost_answer(opener: Opener, server: Server) -> None:
     web = opener(server.address, network={"hosts": {server.address: {"post": True}}})
     server.close()
