@@ -145,6 +145,11 @@ class Survey:
             items.append(item)
         return items
 
+    def due(self) -> list[Item]:
+        """The runs of schedules that are at work now, by their ids."""
+        runs = {run["path"]: run["id"] for run in self.board.get("running", [])} if self.working else {}
+        return [replace(item, id=runs[item.path]) for item in self.schedules() if item.path in runs]
+
     def _next_run(self, next_: str) -> str:
         minutes = max(0, int((parse_utc(next_) - self.now).total_seconds()) // 60)
         days, hours = minutes // 1440, minutes // 60
