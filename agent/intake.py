@@ -178,7 +178,7 @@ class Intake:
         if self.journal.attempts.get(drop.key, 0) >= self.max_attempts:
             return replace(dead, scheduled=True, problem=Problem("reading it brought Gofer down too often"))
         self.journal.begin([drop.key])
-        task = with_parameters(read_task(drop.raw or b"", drop.path, scheduled=True, types=KNOWN_TYPES))
+        task = with_parameters(read_task(drop.raw or b"", drop.path, types=KNOWN_TYPES))
         self.journal.back([drop.key])
         return task
 

@@ -126,7 +126,7 @@ class Survey:
                 raw = (self.root / path).read_bytes()
             except OSError:
                 continue
-            task = read_task(raw, path, scheduled=True, types=KNOWN_TYPES)
+            task = read_task(raw, path, types=KNOWN_TYPES)
             found.learn(Drop(path, raw, (0, 0, 0, 0)), with_parameters(task))
         return found
 

@@ -20,7 +20,8 @@ from agent.errors import BadHeader
 from agent.frontmatter import Note, Value
 from agent.text import derived_id, normal_form, revision, shorten, slug
 from agent.vault.conversions import truth
-from agent.vault.layout import SCHEDULES
+from agent.vault.layout import INBOX, SCHEDULES
+from agent.vault.names import is_schedule
 from agent.vault.prose import outside_fences, title_of
 from agent.vault.readable import conflicted, unreadable
 from agent.vault.schedule import Unfit, schedule_of
@@ -41,11 +42,11 @@ def read_task(
 ) -> Task:
     """The task that a file states. Never raises: what is wrong with it is in `problem`.
 
-    `path` is vault-relative, POSIX. `today` gives `09:30`, `today` and `tomorrow` a day; without it they are no
+    `path` is vault-relative, POSIX; below `inbox/schedules/` it is `scheduled`. `today` gives `09:30`, `today` and `tomorrow` a day; without it they are no
     dates. `types` are the known task types, so that `task: groceries` is not taken for one; without them any
     word is. Times without a zone are UTC; a `due` date means the end of that day.
     """
-    stem = PurePosixPath(path).stem
+    stem, scheduled = PurePosixPath(path).stem, scheduled or is_schedule(path)
     if problem := unreadable(raw):
         digest = hashlib.sha256(raw).hexdigest()
         shown = raw[: 1 << 16].decode("utf-8", "backslashreplace")
@@ -123,7 +124,7 @@ class _Reading:
                 self.problems.append(Problem(unfit.what, self._line(unfit.key), unfit.why, fix))
                 mended = frontmatter.amend(self.corrected, {self._written("every"): unfit.every})
                 self.corrected = mended if unfit.every else self._without(unfit.key)
-        elif not task.scheduled and (task.every or task.cron):
+        elif not task.scheduled and (task.every or task.cron) and task.path.startswith(f"{INBOX}/"):
             key = "every" if task.every else "cron"
             what = f"`{self._written(key)}` makes it a schedule, and it does not lie in {SCHEDULES}/"
             why = "every other file in the inbox runs once and then leaves it"
