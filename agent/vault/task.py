@@ -42,9 +42,9 @@ def read_task(
 ) -> Task:
     """The task that a file states. Never raises: what is wrong with it is in `problem`.
 
-    `path` is vault-relative, POSIX; below `inbox/schedules/` it is `scheduled`. `today` gives `09:30`, `today` and `tomorrow` a day; without it they are no
-    dates. `types` are the known task types, so that `task: groceries` is not taken for one; without them any
-    word is. Times without a zone are UTC; a `due` date means the end of that day.
+    `path` is vault-relative, POSIX; below `inbox/schedules/` it is `scheduled`. `today` gives `09:30`, `today` and
+    `tomorrow` a day; without it they are no dates. `types` are the known task types, so that `task: groceries` is not
+    taken for one; without them any word is. Times without a zone are UTC; a `due` date means the end of that day.
     """
     stem, scheduled = PurePosixPath(path).stem, scheduled or is_schedule(path)
     if problem := unreadable(raw):
