@@ -42,7 +42,15 @@ class Bench:
         settings = asking.settings
         purse = Purse(settings, state)
         lead = Lead(settings, Executors(settings.executors, env), overlay, purse, asking.ask_named)
-        return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, Checks(settings.checks, env))
+        return cls(
+            state,
+            overlay,
+            asking,
+            settings.tasks.max_attempts,
+            repos,
+            lead,
+            Checks.of(settings, env, state, repos.vault),
+        )
 
     def perform(self, run: Run) -> Result:
         """What a task is: its handler, with the little of the world that it may see. Raises what it raises."""
@@ -81,6 +89,7 @@ class Bench:
             repo=self.repos.of(run.check),
             worker=run.worker or self.asking.settings.worker.name,
             attempt=run.claim.attempt,
+            checks=self.checks.of_run(run),
         )
         result = self.checks.judge(run, handler.run(context, params))
         self.overlay.propose(result.changes, run.number)

@@ -17,6 +17,7 @@ LAYERS = (
     ("cli",),
     ("smoke", "capability"),
     ("worker", "checkup", "throwaway", "smoke_checks"),
+    ("confining",),
     ("road", "crew.program"),
     ("desk", "survey", "neighbours", "doctoring"),
     ("outlet", "border"),
@@ -32,6 +33,7 @@ LAYERS = (
     ("publish", "asking", "repos", "admission", "identity", "tray", "newvault", "stopping", "crew"),
     ("commanding",),
     ("executors",),
+    ("sandbox",),
     ("runner", "facts", "remotes", "process", "paying", "swapping", "measuring"),
     ("ground",),
     ("sync", "presence"),
@@ -48,7 +50,8 @@ LAYERS = (
     ("gate",),
     ("config", "frontmatter", "redact", "schema", "defaults"),
     ("vault.values",),
-    ("clock", "crash", "text", "turns"),
+    ("limits",),
+    ("clock", "crash", "marked", "text", "turns"),
     ("errors",),
 )
 # Inside a function, because what they pull in is slow to import and most commands never need it.

@@ -14,6 +14,7 @@ import pytest
 
 from agent import process
 from agent.errors import Refused, TimeUp
+from agent.limits import Limits
 from tests.crew.support import alive
 from tests.support import wait_for
 
@@ -34,7 +35,9 @@ def run(tmp_path: Path) -> Callable[..., process.Finished]:
         stop: Callable[[], bool] = never, **limits: int,
     ) -> process.Finished:  # fmt: skip
         argv = [sys.executable, "-c", code] if isinstance(code, str) else code
-        return process.run(argv, cwd=tmp_path, stdin=stdin, env=env, timeout=timeout, stop=stop, **limits)
+        return process.run(
+            argv, cwd=tmp_path, stdin=stdin, env=env, timeout=timeout, stop=stop, limits=Limits(**limits)
+        )
 
     return run
 
@@ -51,7 +54,7 @@ def test_both_streams_the_exit_code_and_the_folder_are_those_of_the_command(run:
 def test_a_long_input_and_a_long_output_do_not_wait_for_each_other(run: Run) -> None:
     data = os.urandom(900_000).hex().encode()
     code = "import sys\nwhile d := sys.stdin.buffer.read1(100): sys.stdout.buffer.write(d); sys.stdout.buffer.flush()"
-    assert run(code, stdin=data, output_limit=1 << 22).stdout == data
+    assert run(code, stdin=data, output=1 << 22).stdout == data
 
 
 def test_a_command_that_reads_nothing_still_ends(run: Run) -> None:
@@ -81,7 +84,7 @@ def test_a_shell_child_sees_no_locale_that_it_was_not_given(run: Run) -> None:
 
 
 def test_s28_output_without_end_is_cut_and_the_command_is_killed(run: Run) -> None:
-    done = run("import os\nwhile True: os.write(1, b'y' * 4096)", output_limit=10_000)
+    done = run("import os\nwhile True: os.write(1, b'y' * 4096)", output=10_000)
     assert done.cut and done.stdout == b"y" * 10_000
 
 

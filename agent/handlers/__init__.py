@@ -15,6 +15,7 @@ from agent.handlers import (
     file,
     git,
     heartbeat,
+    run_checks,
     status,
     summarize,
 )  # fmt: skip
@@ -35,6 +36,7 @@ HANDLERS: Mapping[str, Handler] = {
     "heartbeat": heartbeat.HANDLER,
     "status": status.HANDLER,
     "summarize": summarize.HANDLER,
+    "test": run_checks.HANDLER,
 }
 
 

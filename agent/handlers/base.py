@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -146,6 +146,54 @@ class NoWeb:
 
 
 @dataclass(frozen=True, slots=True)
+class Registered:
+    """A check as this machine's settings register it: its other names, the values that each argument may have (the
+    first is the default), and the names of the folder that it looks at."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    args: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How a check ended. `why` is empty when it passed: "exit code 1"; `output` is what it printed, bounded; `kept` is
+    where all of that lies; `fence` says what was in force around it."""
+
+    why: str
+    seconds: float
+    output: str
+    kept: str
+    fence: str
+
+
+class CheckDoor(Protocol):
+    """The checks that this machine's settings register, and no other command.
+
+    `run` takes a name and, of the registered values, one for each argument that is not to have its default. It raises
+    Refused when the check is not registered or not the registered one any more, or cannot be started.
+    """
+
+    @property
+    def listed(self) -> Sequence[Registered]: ...
+
+    def run(self, name: str, chosen: Mapping[str, str]) -> Checked: ...
+
+
+class NoChecks:
+    """The door where none is registered."""
+
+    listed: Sequence[Registered] = ()
+
+    def run(self, name: str, chosen: Mapping[str, str]) -> Checked:
+        raise Refused(
+            f"no check is registered as '{name}' here",
+            fix=f"add [checks.{name}] with argv and sha256 to this machine's config.toml",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """All that a handler may see and do. It holds no Desk, no git, no configuration."""
 
@@ -164,6 +212,7 @@ class Context:
     opinions: int = 1  # how many samples of an answer must agree
     repo: Callable[[str, str], Repo] = no_repo  # repo(name, verb): a listed repository, when the verb is allowed there
     web: Web = NoWeb()  # noqa: RUF009  (it has no state)
+    checks: CheckDoor = NoChecks()  # noqa: RUF009
     worker: str = ""  # who runs this; a file of which each worker has its own carries the name
     attempt: int = 1  # more than 1: an earlier run of this task, here or elsewhere, was cut off
 
