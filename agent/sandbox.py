@@ -156,12 +156,16 @@ def arguments(bwrap: Path, argv: Sequence[str], box: Box) -> tuple[str, ...]:
     temporary = box.folder / "tmp"
     temporary.mkdir(mode=0o700, exist_ok=True)
     mounts: dict[Path, tuple[str, ...]] = {
-        path: (how, str(path), str(path)) for path, how in listed.items() if not _in_system(path)
+        path: (how, str(path), str(path)) for path, how in listed.items() if how == "--bind" or not _in_system(path)
     }
     mounts[Path("/tmp")] = ("--bind", str(temporary), "/tmp")  # noqa: S108
     for path in box.hidden:
         if path not in mounts and path.exists() and any(one in path.parents for one in listed):
             mounts[path] = ("--tmpfs", str(path)) if path.is_dir() else ("--ro-bind", os.devnull, str(path))
+    for path, how in listed.items():
+        outer = next((one for one in path.parents if one in mounts), None)
+        if outer in listed and how in ("--ro-bind", listed[outer]):
+            mounts.pop(path, None)  # in sight already; and a link in there could not be mounted over
     # A mount hides what was mounted below it before: the outer ones come first.
     ordered = [word for path in sorted(mounts, key=lambda path: len(path.parts)) for word in mounts[path]]
     net = ("--share-net",) if box.network else ()

@@ -167,6 +167,35 @@ def test_one_file_is_bounded_and_no_core_is_left(run: Run, tmp_path: Path) -> No
     assert said == b"(0, 0)\n"
 
 
+@LINUX
+def test_s28_a_command_that_forks_without_end_is_killed_with_all_that_it_forked(run: Run, tmp_path: Path) -> None:
+    code = (
+        "import os, time\n"
+        "for number in range(500):\n"
+        "    if not os.fork(): open(f'pid-{os.getpid()}', 'w').close(); time.sleep(600)\n"
+        "time.sleep(600)\n"
+    )
+    with pytest.raises(TimeUp, match="more than 20 processes and was killed"):
+        run(code, processes=20)
+    pids = [int(path.name.removeprefix("pid-")) for path in tmp_path.glob("pid-*")]
+    assert len(pids) > 20
+    wait_for(lambda: not any(alive(pid) for pid in pids), what="all are gone")
+
+
+def test_s28_a_command_ends_before_the_disk_is_full(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(TimeUp, match="MiB are left on the disk") as caught:
+        run("import time; print('on my way', flush=True); time.sleep(600)", free=1 << 60)
+    assert caught.value.where == str(tmp_path)
+
+
+def test_what_a_command_said_before_its_time_was_up_is_not_lost(run: Run, tmp_path: Path) -> None:
+    code = "import sys, time\nprint('first', flush=True); print('second', file=sys.stderr, flush=True)\n"
+    code += "open('said', 'w').close(); time.sleep(600)"
+    with pytest.raises(TimeUp) as caught:
+        run(code, stop=(tmp_path / "said").exists)
+    assert (caught.value.stdout, caught.value.stderr) == (b"first\n", b"second\n")
+
+
 def test_a_program_that_is_not_there_is_refused_with_the_fix(run: Run, tmp_path: Path) -> None:
     for name in ("gofer-no-such-program", str(tmp_path / "none"), "./tool"):
         with pytest.raises(Refused, match=r"is not there.*absolute path"):
