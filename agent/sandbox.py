@@ -195,12 +195,12 @@ def _needed(program: Path) -> Iterator[Path]:
     """A program that lies elsewhere than the system's own, and what it cannot run without: the interpreter that its
     first line names, and the Python environment that either belongs to."""
     for path in (program, _interpreter(program)):
-        if path is None:
+        if path is None or _in_system(path):
             continue
         yield path
         for prefix in (path.parent.parent, path.resolve().parent.parent):
             home = _home_of(prefix / "pyvenv.cfg")
-            if home:
+            if home and prefix != Path("/"):
                 yield prefix
                 yield from (one for one in (home.parent,) if _is_python(one))
             elif _is_python(prefix):
@@ -226,5 +226,5 @@ def _home_of(config: Path) -> Path | None:
 
 
 def _is_python(prefix: Path) -> bool:
-    """Whether a folder is an installed Python, with its library: never merely the person's own `bin`."""
-    return any(prefix.glob("lib/python3*/os.py"))
+    """Whether a folder is an installed Python, with its library: never the whole system, nor a person's `~/.local`."""
+    return prefix != Path("/") and not _in_system(prefix) and any(prefix.glob("lib/python3*/os.py"))

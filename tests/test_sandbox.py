@@ -106,6 +106,32 @@ print(json.dumps([os.getcwd(), sorted(os.listdir({str(tmp_path)!r})), os.path.ex
 
 
 @REAL
+@pytest.mark.parametrize("shell", ["/bin/sh", "/usr/bin/sh", "/usr/bin/env"])
+def test_a_program_of_the_systems_brings_nothing_of_the_machine_with_it(tmp_path: Path, shell: str) -> None:
+    argv = [shell, *(["sh"] if shell.endswith("env") else []), "-c", "ls -A / && echo > /dev/null"]
+    box = Box(tmp_path, tmp_path)
+    ready = Sandbox("auto", os.environ).ready(argv, BASE, box, where="x", wanted=True, must=True)
+    done = process.run(ready.argv, cwd=tmp_path, stdin=b"", env=ready.env, timeout=30, stop=lambda: False)
+    seen = set(done.stdout.decode().split())
+    assert seen <= {*(name[1:] for name in sandbox._SYSTEM), "dev", "etc", "proc", "tmp"}, seen
+    assert done.code == 0, done.stderr
+
+
+@REAL
+def test_a_virtual_environment_is_seen_with_the_python_that_made_it(tmp_path: Path) -> None:
+    """Its programs name the Python in it, which is a link out of it."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    tool = tmp_path / "venv/bin/tool"
+    tool.write_text(f"#!{tmp_path}/venv/bin/python\nimport json, sys; print(sys.prefix)\n")
+    tool.chmod(0o755)
+    (tmp_path / "run").mkdir()
+    box = Box(tmp_path / "run", tmp_path / "run")
+    ready = Sandbox("auto", os.environ).ready([str(tool)], BASE, box, where="x", wanted=True, must=True)
+    done = process.run(ready.argv, cwd=box.folder, stdin=b"", env=ready.env, timeout=30, stop=lambda: False)
+    assert done.stdout.decode() == f"{tmp_path}/venv\n", done.stderr
+
+
+@REAL
 def test_the_system_and_the_readable_folders_are_read_only_and_the_writable_ones_are_not(
     run: Run, tmp_path: Path
 ) -> None:
