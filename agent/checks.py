@@ -88,15 +88,15 @@ class Checks:
         folder, text = run.folder.path, text_of(result)
         run.folder.keep(ANSWER, text)
         files = {"GOFER_TASK": str(folder / "task.md"), "GOFER_RESULT": str(folder / ANSWER)}
-        how, said, _ = self.start(name, {}, run, folder, stdin=text.encode("utf-8", "replace"), more=files)
-        words = " ".join(said[-8192:].split())[-TAIL:]
-        return f"{how}: {words}" if how and words else how
+        done = self.start(name, {}, run, folder, stdin=text.encode("utf-8", "replace"), more=files)
+        words = " ".join(done.output[-8192:].split())[-TAIL:]
+        return f"{done.why}: {words}" if done.why and words else done.why
 
     def start(
         self, name: str, chosen: Mapping[str, str], run: Run, folder: Path, *, stdin: bytes, more: Mapping[str, str]
-    ) -> tuple[str, str, str]:
-        """Run a listed check in a folder of its own: why it did not pass, what it printed, and what was in force
-        around it. Raises Refused when it could not be started, TimeUp when the run was cancelled or is over."""
+    ) -> Checked:
+        """Run a listed check in a folder of its own. Raises Refused when it could not be started, TimeUp when the run
+        was cancelled or is over."""
         check, where = self.listed[name], f"[checks.{name}]"
         argv = self.command(name, chosen, folder)
         ready = self.sandbox.ready(
@@ -111,13 +111,13 @@ class Checks:
             )  # fmt: skip
         except TimeUp as error:
             run.check()
-            return str(error), _said(error.stdout, error.stderr), ready.words
+            return Checked(str(error), seconds, _said(error.stdout, error.stderr), ready.words)
         finally:
             shutil.rmtree(folder / "tmp", ignore_errors=True)
         if ready.inside and (why := failed_to_start(done.code, done.stderr)):
             fix = f"if it needs a file or a folder that the sandbox hides, list that as readable under {where}"
             raise Refused(f"'{argv[0]}' could not be started in the sandbox", where=where, why=why, fix=fix)
-        return _how(done, ready), _said(done.stdout, done.stderr), ready.words
+        return Checked(_how(done, ready), done.seconds, _said(done.stdout, done.stderr), ready.words)
 
     def command(self, name: str, chosen: Mapping[str, str], folder: Path) -> tuple[str, ...]:
         """The argument list of a listed check, when all that it names is what was registered. Raises Refused."""
@@ -183,12 +183,11 @@ class Door:
             return NoChecks().run(name, chosen)
         folder = self.its.folder.path / f"check-{name}"
         folder.mkdir(mode=0o700, exist_ok=True)
-        began = time.monotonic()
-        how, said, fence = self.checks.start(name, chosen, self.its, folder, stdin=b"", more={})
-        seconds = time.monotonic() - began
-        kept = self.its.folder.keep_output(f"check-{name}.txt", said)
-        self.its.folder.note(f"check {name}: {how or 'passed'} in {seconds:.1f} s, {fence}; its output: {kept}")
-        return Checked(how, seconds, said, str(kept), fence)
+        done = self.checks.start(name, chosen, self.its, folder, stdin=b"", more={})
+        kept = self.its.folder.keep_output(f"check-{name}.txt", done.output)
+        said = f"{done.why or 'passed'} in {done.seconds:.1f} s, sandbox: {done.fence}"
+        self.its.folder.note(f"check {name}: {said}; its output: {kept}")
+        return done
 
 
 def text_of(result: Result) -> str:

@@ -25,7 +25,8 @@ def commands(root: Path, settings: Settings, state: Path, env: Mapping[str, str]
         try:
             checks.look(name)
         except GoferError as error:
-            yield Check("checks", False, f"{name}: {error}", _stale(f"checks.{name}", check, env) or error.fix)
+            told = f"{name}: {error.what}" + (f", because {error.why}" if error.why else "")
+            yield Check("checks", False, told, _stale(f"checks.{name}", check, env) or error.fix)
         else:
             if taken:
                 fix = f"give the argument another name under [checks.{name}.args]"

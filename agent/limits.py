@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.errors import TimeUp
@@ -37,7 +37,7 @@ class Watch:
     mark: str
     folder: Path
     limits: Limits
-    _next: float = 0.0
+    _next: float = field(default_factory=lambda: time.monotonic() + _WATCH)
 
     def look(self) -> None:
         """Nothing while all is well, and between the looks. Raises Runaway."""
@@ -46,7 +46,10 @@ class Watch:
         self._next = time.monotonic() + _WATCH
         if sum(1 for _ in marked(self.mark)) > self.limits.processes:
             raise Runaway(f"'{self.name}' had more than {self.limits.processes} processes and was killed")
-        disk = os.statvfs(self.folder)
+        try:
+            disk = os.statvfs(self.folder)
+        except OSError:  # it removed the folder
+            return
         if disk.f_bavail * disk.f_frsize < self.limits.free:
             left = f"less than {self.limits.free >> 20} MiB are left on the disk"
             raise Runaway(f"'{self.name}' was killed: {left}", where=str(self.folder))

@@ -93,17 +93,17 @@ class Sandbox:
         `must`: inside or not at all. `where` names its table in config.toml. Raises Refused when it must be inside and
         cannot."""
         if not (wanted or must):
-            return Ready(tuple(argv), env, "without a sandbox, as the settings say", False)
+            return Ready(tuple(argv), env, "none, as the settings say", False)
         found = self.found
         if found.path is None:
             if must:
                 raise Refused(
                     "it may run only in a sandbox, and there is none", where=where, why=found.trouble, fix=found.fix
                 )
-            return Ready(tuple(argv), env, f"without a sandbox: {found.trouble}", False)
+            return Ready(tuple(argv), env, f"none: {found.trouble}", False)
         given = {**env, "HOME": "/tmp", "TMPDIR": "/tmp"}  # noqa: S108  (its own, inside)
         net = "with the network" if box.network else "without network"
-        words = f"shut in by bubblewrap, {net}"
+        words = f"bubblewrap, {net}"
         return Ready(arguments(found.path, argv, box), given, words, True)
 
     def words(self) -> str:

@@ -302,13 +302,13 @@ def test_s29_without_a_working_sandbox_what_must_be_inside_is_refused_and_the_re
     assert caught.value.why == found.trouble and 'level = "full"' in caught.value.fix
     ready = asked("auto", env, tmp_path, must=False)
     assert (ready.inside, ready.argv) == (False, ("/bin/true",))
-    assert ready.words == f"without a sandbox: {found.trouble}"
+    assert ready.words == f"none: {found.trouble}"
     assert "do not run" in Sandbox("restricted", env).words()
 
 
 def test_full_never_looks_for_one_and_says_so(tmp_path: Path) -> None:
     ready = asked("full", bare(tmp_path, "#!/bin/sh\necho called >> called\n"), tmp_path, must=False)
-    assert not ready.inside and ready.words == "without a sandbox, as the settings say"
+    assert not ready.inside and ready.words == "none, as the settings say"
     assert not (tmp_path / "called").exists()
 
 

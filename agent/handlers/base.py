@@ -158,13 +158,12 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """How a check ended. `why` is empty when it passed: "exit code 1"; `output` is what it printed, bounded; `kept` is
-    where all of that lies; `fence` says what was in force around it."""
+    """How a check ended. `why` is empty when it passed: "exit code 1"; `output` is what it printed, bounded; `fence`
+    says what sandbox was around it."""
 
     why: str
     seconds: float
     output: str
-    kept: str
     fence: str
 
 

@@ -59,12 +59,15 @@ def run(ctx: Context, params: TestParams) -> Result:
     findings = [_finding(row) for row in rows]
     if len(rows) > 1:
         findings.insert(0, f"{sum(row.word == 'pass' for row in rows)} of {len(rows)} checks passed")
-    findings += [f"Run {fence}" for fence in sorted({checked.fence for checked in ran})]
+    findings += [f"Sandbox: {fence}" for fence in sorted({checked.fence for checked in ran})]
     failed = [row for row in rows if row.word == "FAIL"]
     return Result(
         status=Status.DONE if len(ran) == len(rows) else Status.FAILED,
         findings=tuple(findings),
-        actions=(*map(_look, failed), *(f"put right the check '{r.name}'" for r in rows if r.checked is None)),
+        actions=(
+            *(_look(row, ctx.task.id) for row in failed),
+            *(f"put right the check '{r.name}'" for r in rows if r.checked is None),
+        ),
         raw="\n\n".join([_table(rows), *(_tail(row) for row in rows)]),
     )
 
@@ -129,9 +132,8 @@ def _finding(row: _Row) -> str:
     return f"{said}: {row.checked.why}" + (f". Its last line: {shorten(last.strip(), 200)}" if last else "")
 
 
-def _look(row: _Row) -> str:
-    assert row.checked
-    return f"look at the check '{row.name}', which failed; all that it printed is in {row.checked.kept}"
+def _look(row: _Row, task: str) -> str:
+    return f"look at the check '{row.name}', which failed; where all that it printed lies: gofer show {task} --log"
 
 
 def _table(rows: list[_Row]) -> str:

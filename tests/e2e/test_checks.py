@@ -195,7 +195,7 @@ def test_a_check_runs_in_its_repository_which_it_may_only_read_unless_the_settin
     assert outputs["check-lint.txt"].startswith(f"{site}\na.py\n") and "written" not in outputs["check-lint.txt"]
     assert "written" in outputs["check-format.txt"] and (site / "made").exists()
     assert "No such file" in outputs["check-lint.txt"], "the vault is out of sight"
-    assert "shut in by bubblewrap, without network" in (house.report("t") or "")
+    assert "- Sandbox: bubblewrap, without network" in (house.report("t") or "")
     assert "bubblewrap works" in house.data("status", code=None)["sandbox"]
 
 
@@ -204,7 +204,7 @@ def test_s29_without_bubblewrap_a_check_runs_and_everybody_is_told(house: House,
     register("tests", "#!/bin/sh\necho fine\n")
     house.drop("t.md", "---\nstatus: open\n---\nRun the tests\n")
     house.once()
-    assert "- Run without a sandbox: bubblewrap is not there" in (house.report("t") or "")
+    assert "- Sandbox: none: bubblewrap is not there" in (house.report("t") or "")
     assert house.data("status", code=None)["sandbox"].startswith("none: bubblewrap is not there. Checks run with")
     said = house.gofer("status").stdout
     assert "Sandbox  none: bubblewrap is not there" in said
@@ -265,3 +265,23 @@ def test_s27_a_script_that_an_interpreter_runs_must_be_pinned_itself(house: Hous
     assert said[pin] in report
     if pin == "missing":
         assert files["right"].strip() in report.replace("\\", "")
+
+
+def test_the_doctor_looks_at_every_check_and_starts_none(house: House, register: Register) -> None:
+    extra = house.folder / "extra.txt"
+    extra.write_text("1\n")
+    path = register("good", SHOWS, '[checks.good.args]\nsuite = ["unit", "smoke"]', words=("{suite}",))
+    register("stale", SHOWS)
+    with house.config.open("a") as config:
+        config.write(f'[checks.stale.files]\n"{extra}" = "{"0" * 64}"\n')
+    register("taken", SHOWS, '[checks.taken.args]\nmodel = ["a"]', words=("{model}",))
+    register("away", SHOWS, cwd=str(house.folder / "nowhere"))
+    register("gone", SHOWS).unlink()
+    lines = [one for one in house.data("doctor", code=1)["checks"] if one["name"] == "checks"]
+    told = {one["detail"].partition(":")[0]: one for one in lines}
+    assert told["good"]["ok"] and told["good"]["detail"] == "good: what was registered; suite: unit or smoke"
+    assert f'under [checks.stale.files]: "{extra}" = "{sha256(extra)}"' in told["stale"]["fix"]
+    assert "'model' is a word of every task" in told["taken"]["detail"]
+    assert "nowhere' is not there" in told["away"]["detail"] and "correct the path" in told["away"]["fix"]
+    assert "is not there" in told["gone"]["detail"]
+    assert not (path.parent / "runs").exists()

@@ -46,7 +46,7 @@ class FakeDoor:
 
 
 def ended(why: str = "", output: str = "fine\n") -> Checked:
-    return Checked(why, 1.25, output, "/runs/check.txt", "shut in by bubblewrap, without network")
+    return Checked(why, 1.25, output, "bubblewrap, without network")
 
 
 def do(door: FakeDoor | NoChecks, tmp_path: Path, text: str = "", /, **params: Any) -> Result:
@@ -186,7 +186,7 @@ def test_a_check_that_passes_is_told_with_its_time_its_counts_and_its_sandbox(tm
     result = do(door, tmp_path, check="tests", suite="unit")
     assert result.status is Status.DONE and result.actions == ()
     assert result.findings == (
-        "tests (suite = unit): pass in 1.2 s, 4 passed", "Run shut in by bubblewrap, without network",
+        "tests (suite = unit): pass in 1.2 s, 4 passed", "Sandbox: bubblewrap, without network",
     )  # fmt: skip
     assert "4 passed in 0.12s" in result.raw
 
@@ -201,7 +201,7 @@ def test_a_check_that_fails_is_a_finding_of_an_errand_that_is_done(tmp_path: Pat
         "typecheck: pass in 1.2 s",
     )
     (action,) = result.actions
-    assert "'lint', which failed" in action and "/runs/check.txt" in action
+    assert "'lint', which failed" in action and "gofer show t --log" in action
     assert result.raw.splitlines()[:3] == [
         "check      result  seconds  counts", "lint       FAIL    1.2", "typecheck  pass    1.2",
     ]  # fmt: skip
