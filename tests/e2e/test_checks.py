@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,12 @@ from typing import Any
 import pytest
 
 from agent import sandbox
+from agent.config.tables import Check
+from agent.handlers import HANDLERS
+from agent.handlers.base import Registered
+from agent.handlers.check_request import read_wishes
+from agent.vault.params import read_params
+from agent.vault.task import read_task
 from tests.e2e.support import House
 from tests.lead.commands import sha256
 from tests.support import git
@@ -285,3 +294,40 @@ def test_the_doctor_looks_at_every_check_and_starts_none(house: House, register:
     assert "nowhere' is not there" in told["away"]["detail"] and "correct the path" in told["away"]["fix"]
     assert "is not there" in told["gone"]["detail"]
     assert not (path.parent / "runs").exists()
+
+
+# -- the documentation -----------------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).parents[2] / "docs/errands/test.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def test_the_line_of_the_page_registers_a_check_that_runs(house: House) -> None:
+    home = house.folder / "home"
+    (home / "bin").mkdir(parents=True)
+    (home / ".config/gofer").mkdir(parents=True)
+    (home / "bin/site-tests").write_text("#!/bin/sh\necho ==== 12 passed in 0.31s ====\n")
+    (home / "bin/site-tests").chmod(0o755)
+    (line,) = blocks("bash")
+    subprocess.run(["/bin/bash", "-euc", line], env={"HOME": str(home), "PATH": os.environ["PATH"]}, check=True)
+    house.config.write_text(FAST + (home / ".config/gofer/config.toml").read_text())
+    house.drop("t.md", "---\nstatus: open\n---\nRun the check called site-tests\n")
+    assert house.once()["done"] == 1
+    assert "- site-tests: pass in " in (house.report("t") or "") and "12 passed" in (house.report("t") or "")
+
+
+def test_the_tables_of_the_page_are_checks_and_its_task_can_choose_what_they_list() -> None:
+    whole, interpreter = (tomllib.loads(text.replace("…", "0" * 64))["checks"] for text in blocks("toml"))
+    check = Check.model_validate(whole["site-tests"])
+    assert set(whole["site-tests"]) | {"files", "sandbox"} == set(Check.model_fields), "every key is shown"
+    Check.model_validate(interpreter["suite"])
+    (task,) = blocks("markdown")
+    params = read_params(read_task(task.encode(), "inbox/t.md", types=HANDLERS.keys()), HANDLERS["test"].params)
+    assert params.model_dump() == {"check": ("site-tests", "lint"), "suite": "integration"}
+    assert "integration" in check.args["suite"]
+    listed = [Registered("site-tests", check.aliases, check.args, ("website",)), Registered("lint")]
+    for text in re.findall(r"`((?:Run|Do|run) [^`]+)`", PAGE):
+        assert read_wishes(text, listed), text
