@@ -19,7 +19,7 @@ from agent.config.environment import local_config_path
 from agent.config.tables import Check
 from agent.errors import Doubt, GoferError, Refused, TimeUp
 from agent.executors import pinned, sha256_of, surroundings
-from agent.handlers.base import Checked, NoChecks, Registered
+from agent.handlers.checking import Checked, NoChecks, Registered
 from agent.limits import Limits
 from agent.runner import Run
 from agent.sandbox import Box, Ready, Sandbox, failed_to_start
@@ -166,7 +166,7 @@ class Checks:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """The listed checks, for one run; see `agent.handlers.base.CheckDoor`."""
+    """The listed checks, for one run; see `agent.handlers.checking.CheckDoor`."""
 
     checks: Checks
     its: Run

@@ -40,6 +40,8 @@ LAYERS = (
     ("lookout", "remembered"),
     ("inbox", "board", "requests", "claims", "runs", "journal", "watch", "patience", "budget", "courtesy"),
     ("route",),
+    ("correspondents",),
+    ("web",),
     ("handlers",),
     ("models",),
     ("money",),
@@ -51,11 +53,13 @@ LAYERS = (
     ("config", "frontmatter", "redact", "schema", "defaults"),
     ("vault.values",),
     ("limits",),
-    ("clock", "crash", "marked", "text", "turns"),
+    ("clock", "crash", "marked", "text", "turns", "hostnames"),
     ("errors",),
 )
 # Inside a function, because what they pull in is slow to import and most commands never need it.
-LAZY = {("models.backends", f"models.{name}") for name in ("ollama", "openai", "embedded", "shelf")}
+LAZY = {("models.backends", f"models.{name}") for name in ("ollama", "openai", "embedded", "shelf")} | {
+    ("web.door", "web.exchange")
+}
 
 
 def modules() -> dict[str, ast.Module]:

@@ -13,7 +13,7 @@ from itertools import islice, product
 from typing import NoReturn
 
 from agent.errors import Doubt
-from agent.handlers.base import Registered
+from agent.handlers.checking import Registered
 from agent.handlers.file_request.order import first_line
 from agent.handlers.file_request.tokens import word_set
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pydantic import ConfigDict
 
 from agent.errors import Doubt, Refused
-from agent.handlers.base import Checked, Context, Handler, Params, Registered
+from agent.handlers.base import Context, Handler, Params
 from agent.handlers.check_counts import counts
 from agent.handlers.check_request import Wish, read_wishes
+from agent.handlers.checking import Checked, Registered
 from agent.text import shorten
 from agent.vault.values import Result, Role, Status, Tier
 

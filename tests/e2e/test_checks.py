@@ -19,8 +19,8 @@ import pytest
 from agent import sandbox
 from agent.config.tables import Check
 from agent.handlers import HANDLERS
-from agent.handlers.base import Registered
 from agent.handlers.check_request import read_wishes
+from agent.handlers.checking import Registered
 from agent.vault.params import read_params
 from agent.vault.task import read_task
 from tests.e2e.support import House

@@ -12,9 +12,10 @@ import pytest
 
 from agent.errors import BadHeader, Doubt, Refused, TimeUp
 from agent.files import VaultFiles
-from agent.handlers.base import Checked, Context, NoChecks, Registered
+from agent.handlers.base import Context
 from agent.handlers.check_counts import counts
 from agent.handlers.check_request import Wish, read_wishes
+from agent.handlers.checking import Checked, NoChecks, Registered
 from agent.handlers.run_checks import HANDLER
 from agent.vault.params import read_params
 from agent.vault.values import Result, Status, Task
