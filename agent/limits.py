@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.errors import TimeUp
 from agent.marked import marked
 
-_WATCH = 0.25  # seconds between looks
+_WATCH = 0.5  # seconds between looks
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ the system's programs, read-only, and the folders that its table in the settings
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sys
 import time
@@ -33,8 +32,8 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt
 # What programs read to start, to know their user and their zone, and to speak TLS. Nothing of it is a secret.
 _ETC = (
     *("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "passwd", "group", "nsswitch.conf", "hosts"),
-    *("localtime", "timezone", "locale.conf", "ssl", "ca-certificates", "pki", "crypto-policies", "mime.types"),
-    *("protocols", "services", "java", "fonts", "os-release"),
+    *("localtime", "timezone", "locale.conf", "ssl/certs", "ssl/openssl.cnf", "ca-certificates", "pki/tls/certs"),
+    *("pki/ca-trust", "crypto-policies", "mime.types", "protocols", "services", "java", "fonts", "os-release"),
 )
 _NETWORK = ("resolv.conf", "host.conf", "gai.conf")
 _NAMESPACES = ("--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL")
@@ -210,7 +209,7 @@ def _needed(program: Path) -> Iterator[Path]:
 def _interpreter(program: Path) -> Path | None:
     with program.open("rb") as file:
         line = file.readline(512)
-    words = shlex.split(os.fsdecode(line[2:]).strip()) if line.startswith(b"#!") else []
+    words = os.fsdecode(line[2:]).split() if line.startswith(b"#!") else []
     path = Path(words[0]) if words else None
     return path if path and path.is_absolute() and path.is_file() else None
 
