@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from agent.config import Settings
 from agent.config.environment import local_config_path
 from agent.config.tables import Check
 from agent.errors import Doubt, GoferError, Refused, TimeUp
-from agent.executors import pinned, sha256_of, surroundings
+from agent.executors import new_folder, pinned, sha256_of, surroundings
 from agent.handlers.checking import Checked, NoChecks, Registered
 from agent.limits import Limits
 from agent.runner import Run
@@ -85,22 +85,25 @@ class Checks:
 
     def _failure(self, name: str, run: Run, result: Result) -> str:
         """Run the check; "" when it passed, else the end of what it said."""
-        folder, text = run.folder.path, text_of(result)
+        text = text_of(result)
         run.folder.keep(ANSWER, text)
-        files = {"GOFER_TASK": str(folder / "task.md"), "GOFER_RESULT": str(folder / ANSWER)}
-        done = self.start(name, {}, run, folder, stdin=text.encode("utf-8", "replace"), more=files)
+        files = {"GOFER_TASK": run.folder.path / "task.md", "GOFER_RESULT": run.folder.path / ANSWER}
+        folder = new_folder(run.folder.path, f"check-{name}")
+        done = self.start(name, {}, run, folder, stdin=text.encode("utf-8", "replace"), files=files)
         words = " ".join(done.output[-8192:].split())[-TAIL:]
         return f"{done.why}: {words}" if done.why and words else done.why
 
     def start(
-        self, name: str, chosen: Mapping[str, str], run: Run, folder: Path, *, stdin: bytes, more: Mapping[str, str]
+        self, name: str, chosen: Mapping[str, str], run: Run, folder: Path, *, stdin: bytes, files: Mapping[str, Path]
     ) -> Checked:
-        """Run a listed check in a folder of its own. Raises Refused when it could not be started, TimeUp when the run
-        was cancelled or is over."""
+        """Run a listed check in a folder of its own. `files` are shown to it, and named by variables.
+
+        Raises Refused when it could not be started, TimeUp when the run was cancelled or is over."""
         check, where = self.listed[name], f"[checks.{name}]"
         argv = self.command(name, chosen, folder)
         ready = self.sandbox.ready(
-            argv, surroundings(self.env, check.env, folder) | dict(more), self._box(check, where, folder), where=where,
+            argv, surroundings(self.env, check.env, folder) | {key: str(path) for key, path in files.items()},
+            self._box(check, where, folder, files.values()), where=where,
             wanted=self.sandbox.level != "full", must=check.sandbox or self.sandbox.level == "restricted",
         )  # fmt: skip
         seconds = min(check.timeout_seconds, max(0.0, run.deadline - time.monotonic()))
@@ -140,7 +143,7 @@ class Checks:
     def look(self, name: str) -> None:
         """Nothing when the listed check could be started as it is. Raises Refused."""
         self.command(name, {}, Path("/nonexistent"))
-        self._box(self.listed[name], f"[checks.{name}]", Path("/nonexistent"))
+        self._box(self.listed[name], f"[checks.{name}]", Path("/nonexistent"), ())
 
     def _cwd(self, check: Check, where: str) -> Path | None:
         """The folder that the check's table names, None when it names none. Raises Refused when it is not there."""
@@ -152,11 +155,11 @@ class Checks:
             raise Refused(f"no repository is called '{check.cwd}' here", where=f"cwd of {where}", fix=fix)
         return _folder(check.cwd if listed else str(self.repos[check.cwd]), f"cwd of {where}")
 
-    def _box(self, check: Check, where: str, folder: Path) -> Box:
+    def _box(self, check: Check, where: str, folder: Path, shown: Iterable[Path]) -> Box:
         cwd = self._cwd(check, where) or folder
         readable = [_folder(name, f"readable of {where}", file=True) for name in check.readable]
         writable = [cwd if name == "." else _folder(name, f"writable of {where}", file=True) for name in check.writable]
-        readable += [Path(name).expanduser() for name in check.files]
+        readable += [*(Path(name).expanduser() for name in check.files), *shown]
         return Box(folder, cwd, tuple(readable), tuple(writable), self.hidden, check.network)
 
     def of_run(self, run: Run) -> Door:
@@ -181,10 +184,9 @@ class Door:
     def run(self, name: str, chosen: Mapping[str, str]) -> Checked:
         if name not in self.checks.listed:
             return NoChecks().run(name, chosen)
-        folder = self.its.folder.path / f"check-{name}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        done = self.checks.start(name, chosen, self.its, folder, stdin=b"", more={})
-        kept = self.its.folder.keep_output(f"check-{name}.txt", done.output)
+        folder = new_folder(self.its.folder.path, f"check-{name}")
+        done = self.checks.start(name, chosen, self.its, folder, stdin=b"", files={})
+        kept = self.its.folder.keep_output(f"{folder.name}.txt", done.output)
         said = f"{done.why or 'passed'} in {done.seconds:.1f} s, sandbox: {done.fence}"
         self.its.folder.note(f"check {name}: {said}; its output: {kept}")
         return done

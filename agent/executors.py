@@ -105,7 +105,7 @@ class Executors:
         read = _READ if executor.output != "text" else ()
         found = {key: _compiled(name, key, getattr(executor, key)) for key in read}
         argv = pinned(executor, self._env, f"[executors.{name}]")
-        place = _new_folder(folder)
+        place = new_folder(folder, "executor")
         ready = self._sandbox.ready(
             argv, surroundings(self._env, executor.env, place), Box(place, place), where=f"[executors.{name}]",
             wanted=False, must=executor.sandbox,
@@ -244,10 +244,11 @@ def _tail(data: bytes) -> str:
     return line if len(line) <= TAIL else "…" + line[-TAIL + 1 :]
 
 
-def _new_folder(folder: Path) -> Path:
-    """A folder that no run before had, also not an earlier attempt of the same day."""
+def new_folder(folder: Path, stem: str) -> Path:
+    """A folder that no command before had, also not in an earlier attempt of the same day: what that one left there, a
+    link perhaps, must lead nobody anywhere."""
     for number in count(1):
-        place = folder / ("executor" if number == 1 else f"executor-{number}")
+        place = folder / (stem if number == 1 else f"{stem}-{number}")
         try:
             place.mkdir(mode=0o700, parents=True)
         except FileExistsError:

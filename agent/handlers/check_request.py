@@ -93,7 +93,7 @@ def _body(words: str, listed: Sequence[Registered]) -> str:
             and all(word.strip(",.:;") in _TELLING for word in tail[0].split() if word.strip(",.:;"))
         ):
             body = body[: tail.start()].strip(" ,")
-    body = re.sub(r"\s+(?:please|thanks|thank you|now|again)$", "", body)
+    body = re.sub(r"(?:,?\s+(?:please|thanks|thank you|now|again|for me|once more))+$", "", body)
     if _UNSURE.search(body):
         _unclear("it sets a condition", listed)
     return body

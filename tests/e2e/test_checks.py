@@ -11,16 +11,22 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent import sandbox
+from agent.checks import Checks
 from agent.config.tables import Check
+from agent.gate import OutputGate
 from agent.handlers import HANDLERS
 from agent.handlers.check_request import read_wishes
 from agent.handlers.checking import Registered
+from agent.runner import Run
+from agent.runs import RunFolder
+from agent.sandbox import Sandbox
 from agent.vault.params import read_params
 from agent.vault.task import read_task
 from tests.e2e.support import House
@@ -236,6 +242,31 @@ def test_s29_without_bubblewrap_what_must_be_shut_in_does_not_run(house: House, 
     if how == "level":
         problems = house.data("status", code=1)["problems"]
         assert [one["what"] for one in problems] == ["checks cannot run: bubblewrap is not there"]
+
+
+@REAL
+def test_s29_what_a_check_leaves_in_its_folder_leads_a_second_attempt_nowhere(tmp_path: Path) -> None:
+    """It leaves links where Gofer writes, and where the sandbox is made: in the folder that both attempts share."""
+    kept, tool = tmp_path / "kept", tmp_path / "tool"
+    kept.mkdir()
+    (kept / "mine").write_text("mine")
+    links = "\n".join(
+        f"mv {name} away; ln -s {target} {name}"
+        for name, target in (("tmp", kept), ("../run.log", kept / "mine"), ("../check-x.txt", kept / "mine"))
+    )
+    tool.write_text(f"#!/bin/sh\nls -A /tmp; rm -f /tmp/mine; echo x > /tmp/planted\n{links}\necho ran\n")
+    tool.chmod(0o755)
+    listed = {"x": Check(argv=(str(tool),), sha256=sha256(tool))}
+    checks = Checks(listed, os.environ, Sandbox("restricted", os.environ), {})
+    for _ in range(2):
+        folder = RunFolder(tmp_path / "run", OutputGate())
+        run = Run(None, None, None, None, datetime.now(UTC), 60.0, folder)  # type: ignore[arg-type]
+        checked = checks.of_run(run).run("x", {})
+        assert "ran" in checked.output.splitlines() and not checked.why
+        folder.close()
+    assert [path.name for path in kept.iterdir()] == ["mine"] and (kept / "mine").read_text() == "mine"
+    links_left = [path.name for path in (tmp_path / "run").iterdir() if path.is_symlink()]
+    assert links_left == [] and "check x: passed" in (tmp_path / "run/run.log").read_text()
 
 
 def test_a_check_that_does_not_end_is_killed_and_what_it_said_is_told(house: House, register: Register) -> None:

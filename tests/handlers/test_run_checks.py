@@ -80,6 +80,7 @@ def do(door: FakeDoor | NoChecks, tmp_path: Path, text: str = "", /, **params: A
         ("Run make test in repos/api and tell me if it passed", [("tests", {})]),
         ("make check please, pass or fail is enough", [("build", {})]),
         ("Run the linter on website", [("lint", {})]),
+        ("Run the linter again now, please", [("lint", {})]),
         ("do the linters pass?", [("lint", {})]),
         ('Run the check called "links"', [("website-links", {})]),
         ("Execute the check called typecheck and report", [("typecheck", {})]),
