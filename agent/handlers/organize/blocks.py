@@ -15,6 +15,7 @@ _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
 _ITEM = re.compile(r" {0,3}(?:[-*+]|([0-9]{1,9})[.)])(?= |$)")
 _RULE = re.compile(r" {0,3}([-*_])[ ]*(?:\1[ ]*){2,}$")
 _SETEXT = re.compile(r" {0,3}(?:=+|-+) *$")
+_DEFINITION = re.compile(r" {0,3}\[(?:[^\[\]\\]|\\.){1,300}\]: *\S+ *$")
 _HEADING = re.compile(r" {0,3}#{1,6}(?: |$)")
 
 
@@ -131,10 +132,11 @@ class _State:
         heading = _HEADING.match(rest) or _RULE.match(rest)
         if heading:
             self.end_part()
+        alone = heading or (self.start < 0 and _DEFINITION.match(rest))
         if self.start < 0:
             self.start = at
         self.end, self.paragraph = end, True
-        if heading or (_SETEXT.match(rest) and self.start < at):
+        if alone or (_SETEXT.match(rest) and self.start < at):
             self.end_part()
 
 
