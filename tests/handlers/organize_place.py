@@ -78,7 +78,7 @@ class Place:
     def files(self) -> dict[str, bytes]:
         """Every regular file with its bytes."""
         found = (path for path in self.root.rglob("*") if path.is_file() and not path.is_symlink())
-        return {path.relative_to(self.root).as_posix(): path.read_bytes() for path in sorted(found)}
+        return dict(sorted((path.relative_to(self.root).as_posix(), path.read_bytes()) for path in found))
 
     def paths(self, folder: str = "memory") -> list[str]:
         return [path for path in self.files() if path.startswith(f"{folder}/")]

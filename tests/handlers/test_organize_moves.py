@@ -1,4 +1,4 @@
-"""Moves and the links that follow them: whatever the vault, every link leads where it led, and no other byte changes."""
+"""Moves and the links that follow them: every link leads where it led, and no other byte changes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The links of a note, found by one linear scan: wiki links and embeds, Markdown links, reference definitions.
 
 Formats: CommonMark 0.31 (links, code spans) and Obsidian's internal links (`[[note#heading|alias]]`, in front matter
-too). Nothing inside code counts; a line that reads like a definition does, wherever it stands. `tests/handlers/test_organize_links.py` holds this against markdown-it-py.
+too). Nothing inside code counts; a line that reads like a definition does, wherever it stands.
+`tests/handlers/test_organize_links.py` holds this against markdown-it-py.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ _TOKEN = re.compile(
     rf"""(?P<escape>\\[!-/:-@\[-`{{-~])
       | (?P<code>`+)
       | {_WIKI}
-      | ^[ \t>]{{0,12}}(?:(?:[-*+]|[0-9]{{1,9}}[.)])[ \t]{{1,4}}){{0,3}}\[(?!\^)(?:[^\[\]\\\n]|\\[^\n]){{1,300}}\]:{_BLANK}
+      | ^[ \t>]{{0,12}}(?:(?:[-*+]|[0-9]{{1,9}}[.)])[ \t]{{1,4}}){{0,3}}
+        \[(?!\^)(?:[^\[\]\\\n]|\\[^\n]){{1,300}}\]:{_BLANK}
         (?:<(?P<defined_angle>{_ANGLE})>|(?P<defined>[^\s<]\S*))
       | (?P<open>!?\[)
       | \]\({_BLANK}(?:<(?P<angle>{_ANGLE})>|(?P<bare>{_BARE}))(?:{_BLANK}(?<=\s)(?:{_TITLE}))?{_BLANK}\)

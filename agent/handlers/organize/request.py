@@ -117,7 +117,7 @@ def _take_place(clause: str, found: dict[str, Any]) -> str:
     if not match:
         return clause
     said = (match["path"] or "").strip('"`').strip("/")
-    place = "" if match["vault"] else said or "memory"
+    place = "/" if match["vault"] else said or "memory"
     if found.get("path", place) != place or _PLACE.search(clause, match.end()):
         _doubt("it names two places")
     if any(letter in place for letter in "*?[]{}<>|"):
