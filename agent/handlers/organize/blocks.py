@@ -27,9 +27,13 @@ def text_parts(body: str) -> list[tuple[int, int]]:
     if not _CODE_SIGN.search(body):
         return [(0, len(body))]
     state, at = _State(), 0
+    odd = "\t" in body or "\r" in body
     for line in body.split("\n"):
         end = at + len(line)
-        state.take(line.expandtabs(4).rstrip("\r"), at, end)
+        if line[:1].isalpha() and not state.containers and not state.fence:
+            state.take_words(at, end)  # most lines, fast
+        else:
+            state.take(line.expandtabs(4).rstrip("\r") if odd else line, at, end)
         at = end + 1
     state.end_part()
     return state.parts
@@ -45,6 +49,12 @@ class _State:
     paragraph: bool = False
     start: int = -1  # of the part that is open
     end: int = -1
+
+    def take_words(self, at: int, end: int) -> None:
+        """A line that begins with a letter, outside of everything."""
+        if self.start < 0:
+            self.start = at
+        self.end, self.paragraph = end, True
 
     def take(self, line: str, at: int, end: int) -> None:
         rest, matched = self._inside(line)

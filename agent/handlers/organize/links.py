@@ -21,24 +21,19 @@ _BLANK = r"[ \t]{0,20}\n?[ \t]{0,20}"  # bounded, so that no run of blanks is tr
 _BARE = r"(?!<)(?:[^\s()\\]|\\[^\n]|\((?:[^\s()\\]|\\[^\n]|\([^\s()\\]*\))*\))*"
 _ANGLE = r"(?:[^<>\n\\]|\\[^\n])*"
 _TITLE = r"\"(?:[^\"\\]|\\[^\n])*\"|'(?:[^'\\]|\\[^\n])*'|\((?:[^()\\]|\\[^\n])*\)"
-_WIKI = r"!?\[\[(?P<wiki>[^\[\]|\#\\\n]*)(?:\#[^\[\]|\\\n]*)?(?:\\?\|(?:[^\]\n]|\](?!\]))*)?\]\]"
-_TOKEN = re.compile(
-    rf"""(?P<escape>\\[!-/:-@\[-`{{-~])
-      | (?P<code>`+)
-      | {_WIKI}
-      | ^[ \t>]{{0,12}}(?:(?:[-*+]|[0-9]{{1,9}}[.)])[ \t]{{1,4}}){{0,3}}
-        \[(?!\^)(?:[^\[\]\\\n]|\\[^\n]){{1,300}}\]:{_BLANK}
-        (?:<(?P<defined_angle>{_ANGLE})>|(?P<defined>[^\s<]\S*))
-      | (?P<open>!?\[)
-      | \]\({_BLANK}(?:<(?P<angle>{_ANGLE})>|(?P<bare>{_BARE}))(?:{_BLANK}(?<=\s)(?:{_TITLE}))?{_BLANK}\)
-      | (?P<close>\])
-    """,
-    re.VERBOSE | re.MULTILINE,
+_SPECIAL = re.compile(r"[\\`\[\]]")
+_WIKI = re.compile(r"\[\[(?P<path>[^\[\]|#\\\n]*)(?:#[^\[\]|\\\n]*)?(?:\\?\|(?:[^\]\n]|\](?!\]))*)?\]\]")
+_INLINE = re.compile(
+    rf"\]\({_BLANK}(?:<(?P<angle>{_ANGLE})>|(?P<plain>{_BARE}))(?:{_BLANK}(?<=\s)(?:{_TITLE}))?{_BLANK}\)"
 )
+_DEFINITION = re.compile(
+    rf"\[(?!\^)(?:[^\[\]\\\n]|\\[^\n]){{1,300}}\]:{_BLANK}(?:<(?P<angle>{_ANGLE})>|(?P<plain>[^\s<]\S*))"
+)
+_BEFORE_DEFINITION = re.compile(r"[ \t>]{0,12}(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]{1,4}){0,3}")
 _RUN = re.compile(r"`+")
-_IN_HEADER = re.compile(_WIKI)
 _HEADER = re.compile(r"\ufeff?---[ \t]*\r?\n.*?^---[ \t]*\r?(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
+_PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
@@ -93,16 +88,17 @@ def encoded(path: str, kind: str) -> str:
     if kind == WIKI:
         return path
     safe = "/ ()'!$,;=@~+*" if kind == ANGLE else "/'!$,;=@~+*"
+    if path.isascii():
+        return quote(path, safe=safe)
     return "".join(letter if not letter.isascii() else quote(letter, safe=safe) for letter in path)
 
 
 def _spans(text: str) -> Iterator[tuple[int, str, str]]:
     """Start, raw text and kind of every destination."""
     body = header_end(text)
-    for match in _IN_HEADER.finditer(text, 0, body):
-        yield match.start("wiki"), match["wiki"], WIKI
-    parts = text_parts(text[body:] if body else text)
-    for start, end in parts:
+    for match in _WIKI.finditer(text, 0, body):
+        yield match.start("path"), match["path"], WIKI
+    for start, end in text_parts(text[body:] if body else text):
         yield from _inline(text, body + start, body + end)
 
 
@@ -110,29 +106,45 @@ def _inline(text: str, at: int, end: int) -> Iterator[tuple[int, str, str]]:
     """The destinations in one part, by CommonMark's stack of brackets: a link holds no other link, but images."""
     openers: list[tuple[bool, bool]] = []  # (is an image, may still become a link)
     runs: dict[int, list[int]] | None = None
-    while match := _TOKEN.search(text, at, end):
-        at = match.end()
-        group = match.lastgroup
-        if group == "code":
-            runs = _code_runs(text, match.start(), end) if runs is None else runs
-            at = _behind_code(runs, at, len(match["code"]))
-        elif group == "wiki":
-            yield match.start("wiki"), match["wiki"], WIKI
-        elif group in ("defined", "defined_angle"):
-            yield match.start(group), match[group], PLAIN if group == "defined" else ANGLE
-        elif group == "open":
-            openers.append((match["open"] == "![", True))
-        elif group == "close" or (group in ("angle", "bare") and not openers):
-            at = match.start() + 1
-            openers[-1:] = []
-        elif group in ("angle", "bare"):
-            image, alive = openers.pop()
-            if not alive:
-                at = match.start() + 1
-                continue
-            if not image:
-                openers = [(one, living and one) for one, living in openers]
-            yield match.start(group), match[group], PLAIN if group == "bare" else ANGLE
+    while special := _SPECIAL.search(text, at, end):
+        before, here = at, special.start()
+        at = here + 1
+        match text[here]:
+            case "\\":
+                at += text[at : at + 1] in _PUNCTUATION
+            case "`":
+                run = _RUN.match(text, here, end)
+                runs = _code_runs(text, here, end) if runs is None else runs
+                at = _behind_code(runs, run.end(), run.end() - here) if run else at
+            case "[":
+                if (found := _begun_here(text, here, end)) is not None:
+                    yield found[:3]
+                    at = found[3]
+                else:
+                    openers.append((here > before and text[here - 1] == "!", True))
+            case _:
+                image, alive = openers.pop() if openers else (False, False)
+                if alive and (link := _INLINE.match(text, here, end)):
+                    openers = openers if image else [(one, living and one) for one, living in openers]
+                    yield _destination(link)
+                    at = link.end()
+
+
+def _begun_here(text: str, here: int, end: int) -> tuple[int, str, str, int] | None:
+    """The wiki link or the definition that begins at a bracket, and where it ends."""
+    if text.startswith("[[", here):
+        wiki = _WIKI.match(text, here, end)
+        return (wiki.start("path"), wiki["path"], WIKI, wiki.end()) if wiki else None
+    line = text.rfind("\n", 0, here) + 1
+    if here - line > 80 or not _BEFORE_DEFINITION.fullmatch(text, line, here):
+        return None
+    definition = _DEFINITION.match(text, here, end)
+    return (*_destination(definition), definition.end()) if definition else None
+
+
+def _destination(match: re.Match[str]) -> tuple[int, str, str]:
+    kind = PLAIN if match[PLAIN] is not None else ANGLE
+    return match.start(kind), match[kind], kind
 
 
 def _code_runs(text: str, at: int, end: int) -> dict[int, list[int]]:

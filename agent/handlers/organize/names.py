@@ -28,6 +28,7 @@ class Names:
     def __init__(self, paths: Iterable[str]) -> None:
         self._by_path: dict[str, list[str]] = {}
         self._by_name: dict[str, list[tuple[str, str]]] = {}  # base name → (folded path, path)
+        self._known: dict[tuple[str, str, bool], str | None] = {}  # what was resolved before
         for path in sorted(paths):
             key = fold(path)
             self._by_path.setdefault(key, []).append(path)
@@ -54,12 +55,17 @@ class Names:
         """
         if not target:
             return source
-        folder = folder_of(source)
+        key = target, folder_of(source), kind == WIKI
+        if key not in self._known:
+            self._known[key] = self._resolve(*key)
+        return self._known[key]
+
+    def _resolve(self, target: str, folder: str, is_wiki: bool) -> str | None:
         if target.startswith("/"):
             return self._at(target[1:])
         if target.startswith(("./", "../")):
             return self._at(joined(folder, target))
-        if kind != WIKI and (found := self._at(joined(folder, target))):
+        if not is_wiki and (found := self._at(joined(folder, target))):
             return found
         return self._at(target) or self._ending(fold(target), folder)
 
