@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agent.alerts import AlertHook
 from agent.asking import Asking
 from agent.checks import Checks
 from agent.errors import Doubt, Refused, TaskOver
@@ -33,6 +34,7 @@ class Bench:
     repos: ListedRepos
     lead: Lead
     checks: Checks
+    alerts: AlertHook
 
     @classmethod
     def of(
@@ -42,7 +44,10 @@ class Bench:
         settings = asking.settings
         purse = Purse(settings, state)
         lead = Lead(settings, Executors(settings.executors, env), overlay, purse, asking.ask_named)
-        return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, Checks(settings.checks, env))
+        return cls(
+            state, overlay, asking, settings.tasks.max_attempts, repos, lead, Checks(settings.checks, env),
+            AlertHook(settings.alerts, settings.executors, env),
+        )  # fmt: skip
 
     def perform(self, run: Run) -> Result:
         """What a task is: its handler, with the little of the world that it may see. Raises what it raises."""
@@ -81,6 +86,8 @@ class Bench:
             repo=self.repos.of(run.check),
             worker=run.worker or self.asking.settings.worker.name,
             attempt=run.claim.attempt,
+            model=decision.who is Who.LOCAL,
+            alert=self.alerts.of(run),
         )
         result = self.checks.judge(run, handler.run(context, params))
         self.overlay.propose(result.changes, run.number)

@@ -217,6 +217,12 @@ class Executor(Command):
     model: str = Field("model", max_length=500)
 
 
+class Alerts(Section):
+    """Who is called with critical alarms of the heartbeat. `command`: one of the executors."""
+
+    command: Name = ""
+
+
 RepoVerb = Literal["fetch", "fast-forward", "branch", "add", "commit", "push", "status", "log"]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from agent.config.tables import (
+    Alerts,
     Alias,
     AliasTarget,
     Backends,
@@ -84,6 +85,7 @@ class LocalConfig(VaultSettings):
     providers: Mapping[Name, Provider] = {}
     checks: Mapping[Name, Command] = {}
     executors: Mapping[Name, Executor] = {}
+    alerts: Alerts = Alerts()
     repos: Mapping[Name, ListedRepo] = {}
 
 

@@ -154,7 +154,7 @@ class Context:
     files: Files
     ask: Callable[
         ..., Answer
-    ]  # ask(prompt: str, *, schema=None, max_tokens=…, seed=0) → Answer; prompts/<type>.md is the system part
+    ]  # ask(prompt: str, *, schema=None, max_tokens=…, seed=0, seconds=None) → Answer; system part: prompts/<type>.md
     facts: Callable[[], Mapping[str, Any]]  # what the worker knew of itself at the start, if the type `uses_facts`
     note: Callable[[str], None]  # one line into the run's log
     check: Callable[[], None]  # raises TimeUp when the run was cancelled or its time is up; call it in loops
@@ -166,6 +166,8 @@ class Context:
     web: Web = NoWeb()  # noqa: RUF009  (it has no state)
     worker: str = ""  # who runs this; a file of which each worker has its own carries the name
     attempt: int = 1  # more than 1: an earlier run of this task, here or elsewhere, was cut off
+    model: bool = False  # a model is set aside for this run; a type of code's asks one only then (`words_when`)
+    alert: Callable[[str], str] | None = None  # alert(text): to this machine's alert hook; why that failed, "" when not
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,7 @@ class Handler:
     unmarked_waits: bool = False  # deletes, moves or sends: in an Obsidian vault it never starts from an unmarked note
     waits_when: Callable[[Task], bool] | None = None  # narrows `unmarked_waits` to some tasks of the type
     uses_facts: bool = False  # its context's `facts` are gathered; for every other type they are empty
+    words_when: Callable[[Task], bool] | None = None  # code that takes a local model's words where one stands ready
 
     def waits_unmarked(self, task: Task) -> bool:
         """Whether this task, in an Obsidian vault, must not start before its note is marked open."""
