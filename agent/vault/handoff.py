@@ -58,7 +58,7 @@ class HandoffSettings:
 def ends_soon(left: float, age: float) -> bool:
     """Whether a hand-off of this age that has so long to live (seconds) is near its end: in its last day, or, when it
     lives for less than two days, in its second half."""
-    return left < min(LAST_DAY, age)
+    return left <= min(LAST_DAY, age)
 
 
 def render(outcome: Outcome, gate: OutputGate, settings: HandoffSettings, *, task_file: str = "") -> str:
