@@ -357,6 +357,7 @@ class Desk:
             "disk": facts.disk(self.root),
             "state_disk": facts.other_disk(self.state, self.root),
             "handoffs": facts.handoffs(self.root),
+            "mailboxes": facts.mailboxes(self.state),
             "tasks": selfview.tasks(self.intake.waiting(), self.workbench.runs),
             "workers": selfview.workers(self._rows(stopped=False), self.workbench.lanes),
             "neighbours": self.neighbours.presence.elsewhere if self.neighbours else None,

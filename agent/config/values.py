@@ -18,16 +18,19 @@ from agent.config.tables import (
     Handoffs,
     Hours,
     Lead,
+    ListedLog,
     ListedRepo,
     LocalLead,
     LocalModel,
     LocalSync,
+    Mailbox,
     Money,
     Name,
     Network,
     Ollama,
     Price,
     Provider,
+    Recipient,
     Sandbox,
     Seconds,
     Secrets,
@@ -87,6 +90,9 @@ class LocalConfig(VaultSettings):
     executors: Mapping[Name, Executor] = {}
     alerts: Alerts = Alerts()
     repos: Mapping[Name, ListedRepo] = {}
+    logs: Mapping[Name, ListedLog] = {}
+    recipients: Mapping[Name, Recipient] = {}
+    mailboxes: Mapping[Name, Mailbox] = {}
 
 
 class Settings(LocalConfig):

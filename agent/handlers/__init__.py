@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from agent.handlers import (
     answer,
     ask,
+    backlog,
     branch,
     classify,
     compose,
     config_edit,
     extract,
     file,
+    forward,
     git,
     heartbeat,
+    logs,
+    mailbox,
     status,
     summarize,
 )  # fmt: skip
@@ -24,6 +28,7 @@ from agent.vault.values import Decision, Who
 HANDLERS: Mapping[str, Handler] = {
     "answer": answer.ANSWER,
     "ask": ask.HANDLER,
+    "backlog": backlog.HANDLER,
     "branch": branch.HANDLER,
     "claim-handoff": answer.CLAIM,
     "classify": classify.HANDLER,
@@ -31,8 +36,11 @@ HANDLERS: Mapping[str, Handler] = {
     "config": config_edit.HANDLER,
     "extract": extract.HANDLER,
     "file": file.HANDLER,
+    "forward": forward.HANDLER,
     "git": git.HANDLER,
     "heartbeat": heartbeat.HANDLER,
+    "logs": logs.HANDLER,
+    "mailbox": mailbox.HANDLER,
     "status": status.HANDLER,
     "summarize": summarize.HANDLER,
 }

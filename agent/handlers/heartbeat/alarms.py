@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -86,6 +87,8 @@ class View:
         return self.now.timestamp() - self.since(key, known)
 
 
+_DIGITS = re.compile(r"\d+")
+
 Check = Callable[[View], Iterable[Alarm]]
 
 
@@ -128,3 +131,8 @@ def named(row: Mapping[str, Any]) -> str:
     """`“Title” (id)` of a task or a hand-off."""
     name = shorten(str(row.get("id") or row.get("task") or "?"), 90)
     return f"“{shorten(str(row.get('title') or name), 90)}” ({name})"
+
+
+def steady(text: str) -> str:
+    """What of a reason stays the same while its counts and times go on: the rest is no news."""
+    return _DIGITS.sub("#", text)

@@ -18,6 +18,7 @@ from agent.handlers.heartbeat.alarms import (
     named,
     number,
     span,
+    steady,
     when,
 )
 from agent.text import shorten
@@ -114,7 +115,7 @@ def schedules(view: View) -> Iterator[Alarm]:
         name, overdue = str(row.get("name") or row.get("path") or "?"), number(row.get("overdue_s")) or 0.0
         if problem := str(row.get("problem") or ""):
             text = f"schedule {name} cannot run: {shorten(problem, 100)}"
-            yield Alarm(WARNING, f"schedule:{name}", text, problem)
+            yield Alarm(WARNING, f"schedule:{name}", text, steady(problem))
         elif overdue >= OVERDUE:
             key = f"schedule:{name}"
             seen_before = key in view.before
@@ -129,7 +130,7 @@ def mailboxes(view: View) -> Iterator[Alarm]:
     for row in view.rows("mailboxes"):
         name, unread, polled = str(row.get("name", "?")), number(row.get("unread")) or 0.0, when(row.get("last_poll"))
         if problem := str(row.get("problem") or ""):
-            yield Alarm(WARNING, f"mailbox:{name}", f"mailbox {name}: {shorten(problem, 100)}", problem)
+            yield Alarm(WARNING, f"mailbox:{name}", f"mailbox {name}: {shorten(problem, 100)}", steady(problem))
         elif polled and (age := (view.now - polled).total_seconds()) >= POLLED:
             yield Alarm(WARNING, f"mailbox:{name}", f"mailbox {name} was not polled for {span(age)}", "unpolled")
         elif unread:

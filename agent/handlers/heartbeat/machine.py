@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agent.handlers.heartbeat.alarms import CRITICAL, DAY, HOUR, NOTICE, WARNING, Alarm, View, number, span, when
+from agent.handlers.heartbeat.alarms import (
+    CRITICAL,
+    DAY,
+    HOUR,
+    NOTICE,
+    WARNING,
+    Alarm,
+    View,
+    number,
+    span,
+    steady,
+    when,
+)
 from agent.handlers.status import model_line, size_line
 
 LOW_DISK, FULL_DISK = 1 << 30, 200 << 20  # bytes free
@@ -16,8 +27,6 @@ OFFLINE, OFFLINE_LONG, OFFLINE_TOO_LONG = HOUR, 6 * HOUR, 2 * DAY
 STUCK = DAY  # that the exchange with the remote waits for a person
 DYING, DYING_FAST = 3, 10  # deaths of one worker's processes in the last hour
 NEAR_CAP = 0.8  # share of a cap that is spent
-
-_DIGITS = re.compile(r"\d+")
 
 
 def disks(view: View) -> Iterator[Alarm]:
@@ -60,7 +69,7 @@ def workers(view: View) -> Iterator[Alarm]:
             text = f"processes of the worker {row.get('name')} died {deaths:.0f} times in the last hour"
             yield Alarm(severity, f"crew:{row.get('name')}", f"{text}; `workers.log` in the state folder may say why")
     if trouble := str(view.facts.get("inbox") or ""):
-        yield Alarm(CRITICAL, "inbox:", f"the inbox cannot be looked at: {trouble}", _steady(trouble))
+        yield Alarm(CRITICAL, "inbox:", f"the inbox cannot be looked at: {trouble}", steady(trouble))
 
 
 def sync(view: View) -> Iterator[Alarm]:
@@ -73,7 +82,7 @@ def sync(view: View) -> Iterator[Alarm]:
     if problem := str(said.get("problem") or ""):
         since = view.age("sync:")
         text = f"sync: {problem}{f' (for {span(since)})' if since >= HOUR else ''}{waiting}"
-        yield Alarm(CRITICAL if max(since, age) >= STUCK else WARNING, "sync:", text, _steady(problem))
+        yield Alarm(CRITICAL if max(since, age) >= STUCK else WARNING, "sync:", text, steady(problem))
     if began := when(said.get("away_since")):
         for_long = view.age("offline:", began.timestamp())
         refused = bool(said.get("refused"))
@@ -100,8 +109,3 @@ def money(view: View) -> Iterator[Alarm]:
         used_up = spent >= cap
         text = f"${spent:.2f} of the {word}'s ${cap:.2f} for paid models are spent"
         yield Alarm(WARNING if used_up else NOTICE, f"money:{word}", text, str(row.get("of", "")))
-
-
-def _steady(text: str) -> str:
-    """What of a reason stays the same while its counts and times go on: the rest is no news."""
-    return _DIGITS.sub("#", text)
