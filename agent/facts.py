@@ -16,9 +16,11 @@ from agent.models.base import Health
 from agent.text import parse_utc, utc
 from agent.vault import handoff, ledger
 from agent.vault.finished import Archive
+from agent.vault.layout import DECISIONS, OUTBOX
 from agent.vault.values import Status
 
 RECENT = 20  # ledger lines
+UNSEEN = 100  # of those that ended badly
 
 
 def recent_runs(root: Path, count: int = RECENT) -> list[dict[str, Any]]:
@@ -80,10 +82,35 @@ def _plain(value: object) -> str:
     return utc(value) if isinstance(value, datetime) else str(value)
 
 
+def unseen_failures(root: Path, runs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of ledger lines, newest first, those of tasks that ended badly, and whose report nobody took out of the outbox
+    and nobody decided on."""
+    bad, ended = {Status.FAILED, Status.UNKNOWN, Status.NEEDS_REVIEW}, set()
+    found = []
+    for line in runs:
+        task = str(line["task"])
+        if task not in ended and line.get("status") in bad and (root / OUTBOX / f"{task}.md").exists():
+            found.append(line)
+        ended.add(task)
+    if not found:
+        return []
+    decided = [path.stem for path in (root / DECISIONS).glob("*.md")]
+    return [line for line in found if not any(name.endswith(f"-{line['task']}") for name in decided)][:UNSEEN]
+
+
 def disk(root: Path) -> dict[str, int]:
-    """Free and total bytes where the vault lies."""
-    usage = shutil.disk_usage(root)
-    return {"free_bytes": usage.free, "total_bytes": usage.total}
+    """Free and total bytes where a folder lies, and how many files fit there; of a file system that does not count
+    them the total is 0."""
+    usage, inodes = shutil.disk_usage(root), os.statvfs(root)
+    return {
+        "free_bytes": usage.free, "total_bytes": usage.total,
+        "free_inodes": inodes.f_favail, "total_inodes": inodes.f_files,
+    }  # fmt: skip
+
+
+def other_disk(state: Path, root: Path) -> dict[str, int] | None:
+    """The same for the state folder, None where it lies on the vault's own disk."""
+    return disk(state) if os.stat(state).st_dev != os.stat(root).st_dev else None
 
 
 def queue(states: Iterable[Status]) -> dict[str, int]:

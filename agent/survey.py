@@ -27,7 +27,9 @@ from agent.models.backends import EMBEDDED, OLLAMA, undefined
 from agent.models.shelf import find_model
 from agent.route.router import Router
 from agent.route.types import KNOWN_TYPES
+from agent.text import parse_utc
 from agent.vault.finished import Archive
+from agent.vault.handoff import ends_soon
 from agent.vault.layout import invalid_report_path
 from agent.vault.task import read_task
 from agent.vault.values import Status, Task
@@ -226,21 +228,35 @@ class Survey:
             found.append(_problem(trouble, str(self.root / "inbox"), "gofer doctor"))
         if facts.disk(self.root)["free_bytes"] < FULL_DISK:
             found.append(_problem("the disk is nearly full", str(self.root), "make room"))
-        for handed in facts.handoffs(self.root):
-            if (
-                handed["status"] == "open"
-                and handed["expires"]
-                and handed["expires"] < f"{self.now:%Y-%m-%dT%H:%M:%SZ}"
-            ):
-                found.append(
-                    _problem(f"hand-off {handed['id']} expired unanswered", handed["path"], "answer it, or retry")
-                )
+        found += self._handoffs()
         ready = [item for item in items if item.state == Status.OPEN]
         if ready and not self.working:
             found.append(
                 _problem(f"{counted(len(ready), 'task')} ready and no worker runs here", str(self.root), "gofer run")
             )
         return found
+
+    def _handoffs(self) -> Iterator[dict[str, str]]:
+        """The hand-offs that nobody has answered, and that end soon or have."""
+        for handed in facts.handoffs(self.root):
+            if handed["status"] not in ("open", "claimed"):
+                continue
+            created, expires = parse_utc(handed["created"]), parse_utc(handed["expires"])
+            left, age = (expires - self.now).total_seconds(), (self.now - created).total_seconds()
+            if left <= 0:
+                said = f"hand-off {handed['id']} expired unanswered"
+                yield _problem(said, handed["path"], "answer it, or retry")
+            elif ends_soon(left, age):
+                said = f"hand-off {handed['id']} expires in {int(left // 3600)} h without an answer"
+                yield _problem(said, handed["path"], f"gofer handoff show {handed['id']}")
+
+
+def stop_problem(stop: str, since: float, now: datetime) -> dict[str, str] | None:
+    """A vault that has been stopped for so long that somebody may have forgotten it. No heartbeat can tell that."""
+    days = int((now.timestamp() - since) // OLD)
+    if not stop or days < 1:
+        return None
+    return _problem(f"nothing has started for {days} day{'s' * (days != 1)}, heartbeats neither", stop, "gofer resume")
 
 
 def counted(count: int, what: str) -> str:

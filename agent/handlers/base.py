@@ -197,7 +197,7 @@ class Context:
     files: Files
     ask: Callable[
         ..., Answer
-    ]  # ask(prompt: str, *, schema=None, max_tokens=…, seed=0) → Answer; prompts/<type>.md is the system part
+    ]  # ask(prompt: str, *, schema=None, max_tokens=…, seed=0, seconds=None) → Answer; system part: prompts/<type>.md
     facts: Callable[[], Mapping[str, Any]]  # what the worker knew of itself at the start, if the type `uses_facts`
     note: Callable[[str], None]  # one line into the run's log
     check: Callable[[], None]  # raises TimeUp when the run was cancelled or its time is up; call it in loops
@@ -213,6 +213,8 @@ class Context:
     shared: bool = False  # other machines can see the task: an earlier attempt may have been theirs
     worker: str = ""  # who runs this; a file of which each worker has its own carries the name
     attempt: int = 1  # more than 1: an earlier run of this task, here or elsewhere, was cut off
+    model: bool = False  # a model is set aside for this run; a type of code's asks one only then (`words_when`)
+    alert: Callable[[str], str] | None = None  # alert(text): to this machine's alert hook; why that failed, "" when not
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,7 @@ class Handler:
     waits_when: Callable[[Task], bool] | None = None  # narrows `unmarked_waits` to some tasks of the type
     by_code: Callable[[Task], bool] | None = None  # standard work that code does all the same: no model is woken
     uses_facts: bool = False  # its context's `facts` are gathered; for every other type they are empty
+    words_when: Callable[[Task], bool] | None = None  # code that takes a local model's words where one stands ready
 
     def needs_model(self, task: Task) -> bool:
         """Whether this task wakes a model."""
