@@ -352,6 +352,7 @@ class Desk:
             "queue": self.intake.counts(),
             "recent": runs[: facts.RECENT],
             "failed": facts.unseen_failures(self.root, runs),
+            "day": facts.last_day(runs, utc_now()),
             "models": facts.models(self.asking.known()),
             "sync": selfview.sync(self.journal, self.outlet, self.exchange),
             "disk": facts.disk(self.root),

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from agent.files import Beneath, VaultFiles
 from agent.files.group import change_all
 from agent.handlers.base import Context
 from agent.handlers.organize import HANDLER, OrganizeParams, understand
-from agent.vault.values import Result, Task
+from agent.models.base import Answer
+from agent.vault.values import Result, Task, Usage
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 HEAD = "| When | Move to | Why |\n|---|---|---|\n"
@@ -28,7 +27,9 @@ class Place:
         self.root.mkdir(parents=True, exist_ok=True)
         self.now, self.number = NOW, 0
         self.facts: dict[str, Any] = {"recent": []}
-        self.before_delivery: Callable[[], None] = lambda: None
+        self.says: dict[str, Any] | None = None  # what a model answers; None: none stands ready
+        self.leaves = False
+        self.prompts: list[str] = []
 
     def put(self, path: str, text: str | bytes = "text\n", days: float = 1) -> Path:
         """A file that was saved so many days ago."""
@@ -54,7 +55,9 @@ class Place:
             task=task,
             now=self.now,
             files=VaultFiles(self.root),
-            ask=lambda *args, **kwargs: pytest.fail("no model is asked"),
+            ask=self._answer,
+            model=self.says is not None,
+            leaves=self.leaves,
             facts=lambda: self.facts,
             note=lambda line: None,
             check=lambda: None,
@@ -66,6 +69,10 @@ class Place:
         result = HANDLER.run(context, asked)
         assert self.files() == before, "a handler never writes"
         return result
+
+    def _answer(self, prompt: str, **_: Any) -> Answer:
+        self.prompts.append(prompt)
+        return Answer(json.dumps(self.says), Usage("tiny", "fake"), self.says)
 
     def do(self, text: str = "", *, scheduled: bool = False, **params: Any) -> Result:
         """Run a task and deliver it."""

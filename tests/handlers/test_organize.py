@@ -356,6 +356,32 @@ def test_a_scheduled_run_with_nothing_to_do_and_nothing_new_is_quiet_and_a_dropp
     assert place.do(scheduled=True).quiet
 
 
+def test_what_stays_as_it_was_told_is_no_reason_to_speak_again(place: Place) -> None:
+    place.rules("`memory/in/` | `memory/out/`")
+    place.put("memory/in/b.md", "same\n")
+    place.put("memory/out/b.md", "same\n")
+    assert not place.do(scheduled=True).quiet
+    assert place.do(scheduled=True).quiet
+
+
+def test_words_come_on_top_of_the_facts_and_only_when_they_can_be_believed(place: Place) -> None:
+    place.put("memory/a.md", "alone\n", days=0)
+    said = "One note changed: memory/a.md."
+    assert place.do(wording="true").sections[0].text.startswith("Since "), "no model stands ready"
+    place.says = {"text": said, "confidence": 0.9}
+    result = place.do(wording="true")
+    assert result.sections[0].text.split("\n")[:3] == [f"In short: {said}", "", "Since 2026-11-20 00:00 UTC:"]
+    assert "memory/a.md" in place.prompts[-1]
+    assert len(result.usage) == 1
+    for doubtful in ({"text": said, "confidence": 0.2}, {"text": "77 notes changed", "confidence": 1.0}):
+        place.says = doubtful
+        assert place.do(wording="true").sections[0].text.startswith("Since ")
+    place.leaves = True
+    assert len(place.prompts) == 3
+    place.do(wording="true")
+    assert len(place.prompts) == 3, "the names of notes go to no other machine"
+
+
 def test_a_run_that_starts_again_after_a_crash_tells_the_same_day(place: Place) -> None:
     place.put("memory/a.md", "alone\n")
     place.do(scheduled=True)

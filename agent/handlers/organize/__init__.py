@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from agent.defaults import default_file
-from agent.errors import Doubt, Refused
+from agent.errors import GoferError, Refused
 from agent.handlers.base import Context, Handler
 from agent.handlers.organize import findings, report
 from agent.handlers.organize.filing import Paper, Wish, first_fit, wish_of
@@ -28,6 +28,7 @@ from agent.handlers.organize.relinking import Plan, plan_changes
 from agent.handlers.organize.request import read_request
 from agent.handlers.organize.rules import PAGE, Rule, age, load_rules
 from agent.handlers.organize.summary import day_lines, others_ran
+from agent.handlers.organize.wording import worded
 from agent.vault.params import has_params, read_params
 from agent.vault.values import Result, Role, Section, Task, Tier
 
@@ -52,27 +53,27 @@ def run(ctx: Context, params: OrganizeParams) -> Result:
     if params.moves:
         report.tell_moves(told, plan, dry=params.dry_run, unfit=wishes.unfit, age=params.older_than)
     wrong = _tell_wrong(ctx, library, params, told)
-    sections: tuple[Section, ...] = ()
-    if params.wants("summary"):
-        before = recall(ctx, facts)
-        now = {path: at for path, at in library.times.items() if path in library.notes and library.in_scope(path)}
-        changed = differences(before, now, ctx.now)
-        after = _snapshot(ctx, now, plan, wrong)
-        news = plan.changes or plan.left or changed.any or others_ran(facts) or before is None or before.told != wrong
-        quiet = ctx.task.scheduled and not news
-        if not params.dry_run and (ctx.task.scheduled or _is_old(before, ctx.now)):
-            keep(ctx, before, after, quiet=quiet)
-        if quiet:
-            ctx.note("nothing to move, and nothing changed")
-            return Result(quiet=True)
-        sections = (Section("Summary", "\n".join(day_lines(library, changed, len(plan.moves), facts))),)
-    return Result(
-        findings=tuple(told.findings),
-        actions=tuple(told.actions),
-        sections=sections,
-        raw="\n".join(told.raw),
-        changes=() if params.dry_run else plan.changes,
+    changes = () if params.dry_run else plan.changes
+    result = Result(
+        findings=tuple(told.findings), actions=tuple(told.actions), raw="\n".join(told.raw), changes=changes
     )
+    if not params.wants("summary"):
+        return result
+    now = {path: at for path, at in library.times.items() if path in library.notes and library.in_scope(path)}
+    before = recall(ctx, facts)
+    changed = differences(before, now, ctx.now)
+    told_now = sha256("\n".join([*wrong, *map(str, plan.left)]).encode("utf-8", "replace")).hexdigest()
+    news = plan.changes or changed.any or others_ran(facts) or before is None or before.told != told_now
+    quiet = ctx.task.scheduled and not news
+    if ctx.task.scheduled or _is_old(before, ctx.now):
+        keep(ctx, before, _snapshot(ctx, now, Plan() if params.dry_run else plan, told_now), quiet=quiet)
+    if quiet:
+        ctx.note("nothing to move, and nothing changed")
+        return Result(quiet=True)
+    day = day_lines(library, changed, len(plan.moves) if changes else 0, facts)
+    words, usage = worded(ctx, day) if params.wording else ("", ())
+    shown = [f"In short: {words}", "", *day] if words else day
+    return replace(result, sections=(Section("Summary", "\n".join(shown)),), usage=usage)
 
 
 class _Wishes:
@@ -122,8 +123,8 @@ def _scope(ctx: Context, params: OrganizeParams) -> str:
     return scope
 
 
-def _tell_wrong(ctx: Context, library: Library, params: OrganizeParams, told: report.Told) -> str:
-    """Tell what is wrong among the notes; a digest of it, by which the next run knows that nothing is new."""
+def _tell_wrong(ctx: Context, library: Library, params: OrganizeParams, told: report.Told) -> list[str]:
+    """Tell what is wrong among the notes; all of it in lines, by which the next run knows that nothing is new."""
     at = len(told.raw)
     if params.wants("orphans"):
         report.tell_orphans(told, findings.orphans(ctx, library))
@@ -137,12 +138,12 @@ def _tell_wrong(ctx: Context, library: Library, params: OrganizeParams, told: re
         told.add(
             f"Not looked through: {len(library.unread):,}", [f"{path}: {why}" for path, why in library.unread.items()]
         )
-    return sha256("\n".join(told.raw[at:]).encode("utf-8", "replace")).hexdigest()
+    return told.raw[at:]
 
 
-def _snapshot(ctx: Context, now: Mapping[str, float], plan: Plan, wrong: str) -> Snapshot:
+def _snapshot(ctx: Context, now: Mapping[str, float], plan: Plan, told: str) -> Snapshot:
     moved = {move.old: move.new for move in plan.moves}
-    return Snapshot(ctx.now.timestamp(), now, moved, tuple(plan.relinked), wrong)
+    return Snapshot(ctx.now.timestamp(), now, moved, tuple(plan.relinked), told)
 
 
 def _is_old(before: Snapshot | None, now: datetime) -> bool:
@@ -153,9 +154,16 @@ def _is_old(before: Snapshot | None, now: datetime) -> bool:
 def _may_move(task: Task) -> bool:
     try:
         params = understand(task)
-    except (Doubt, Refused):
+    except GoferError:
         return False  # it will not run here
     return params.moves and not params.dry_run
+
+
+def _wants_words(task: Task) -> bool:
+    try:
+        return understand(task).wording
+    except GoferError:
+        return False
 
 
 HANDLER = Handler(
@@ -169,4 +177,5 @@ HANDLER = Handler(
     unmarked_waits=True,
     waits_when=_may_move,
     uses_facts=True,
+    words_when=_wants_words,
 )
