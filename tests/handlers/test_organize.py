@@ -366,12 +366,13 @@ def test_what_stays_as_it_was_told_is_no_reason_to_speak_again(place: Place) -> 
 
 def test_words_come_on_top_of_the_facts_and_only_when_they_can_be_believed(place: Place) -> None:
     place.put("memory/a.md", "alone\n", days=0)
-    said = "One note changed: memory/a.md."
+    said = "One new note: memory/b.md."
     assert place.do(wording="true").sections[0].text.startswith("Since "), "no model stands ready"
+    place.put("memory/b.md", "new\n", days=0)
     place.says = {"text": said, "confidence": 0.9}
     result = place.do(wording="true")
-    assert result.sections[0].text.split("\n")[:3] == [f"In short: {said}", "", "Since 2026-11-20 00:00 UTC:"]
-    assert "memory/a.md" in place.prompts[-1]
+    assert result.sections[0].text.split("\n")[:3] == [f"In short: {said}", "", "Since 2026-11-20 09:30 UTC:"]
+    assert "memory/b.md" in place.prompts[-1]
     assert len(result.usage) == 1
     for doubtful in ({"text": said, "confidence": 0.2}, {"text": "77 notes changed", "confidence": 1.0}):
         place.says = doubtful
