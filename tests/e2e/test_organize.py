@@ -36,7 +36,8 @@ def test_a_thousand_notes_are_filed_with_their_links_in_one_commit_and_git_is_cl
     assert int(house.git("rev-list", "--count", "HEAD")) == before + 1
     assert house.git("status", "--porcelain") == ""
     assert "fatal" not in house.git("fsck", "--strict")
-    daily = sorted(path.relative_to(house.root / "memory/daily") for path in (house.root / "memory/daily").rglob("*.md"))
+    folder = house.root / "memory/daily"
+    daily = [path.relative_to(folder) for path in folder.rglob("*.md")]
     assert len(daily) == DAYS
     assert all(len(path.parts) == 3 for path in daily)
     day = TODAY - timedelta(days=41)

@@ -87,7 +87,7 @@ def test_front_matter_tags_and_both_ages_are_conditions(place: Place) -> None:
         "memory/evil.md", "memory/fresh.md", "memory/nowhere.md", "memory/open.md", "memory/young.md",
     ]  # fmt: skip
     said = "\n".join(result.findings)
-    assert "memory/evil.md: its `project` is no folder name" in said
+    assert "left: memory/evil.md: its `project` is no folder name" in said
     assert "memory/nowhere.md: it has no `project`" in said
 
 
@@ -158,7 +158,7 @@ def test_a_name_in_use_is_never_overwritten_and_the_same_text_is_told_as_a_dupli
     assert place.text("memory/out/a.md") == "theirs\n"
     assert place.text("memory/out/a-2.md") == "another\n"
     assert place.paths("memory/in") == ["memory/in/b.md"]
-    assert "memory/in/b.md: it is a duplicate of memory/out/b.md, which lies there already" in result.findings
+    assert "left: memory/in/b.md: it is a duplicate of memory/out/b.md, which lies there already" in result.findings
 
 
 def test_names_that_differ_in_case_or_unicode_form_alone_never_come_together_in_one_folder(place: Place) -> None:
@@ -189,7 +189,7 @@ def test_links_and_hard_links_are_neither_moved_nor_written_through(place: Place
     assert (place.root / "memory/in/link.md").is_symlink()
     assert (place.root / "memory/in/hard.md").stat().st_nlink == 2
     assert (place.root / "memory/in/real.md").exists()
-    assert any(line.startswith("memory/in/real.md: it is a link") for line in result.findings)
+    assert any(line.startswith("left: memory/in/real.md: it is a link") for line in result.findings)
 
 
 def test_a_folder_that_is_a_file_or_a_link_is_told_and_nothing_is_tried_for_ever(place: Place, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from agent.handlers.organize.library import Library, is_record, read_library
 from agent.handlers.organize.moving import Moves, plan_moves
 from agent.handlers.organize.params import OrganizeParams
 from agent.handlers.organize.recall import Snapshot, differences, keep, recall
-from agent.handlers.organize.relinking import Plan, plan_changes
+from agent.handlers.organize.relinking import plan_changes
 from agent.handlers.organize.request import read_request
 from agent.handlers.organize.rules import PAGE, Rule, age, load_rules
 from agent.handlers.organize.summary import day_lines, others_ran
@@ -52,8 +52,9 @@ def run(ctx: Context, params: OrganizeParams) -> Result:
     told = report.Told()
     if params.moves:
         report.tell_moves(told, plan, dry=params.dry_run, unfit=wishes.unfit, age=params.older_than)
-    wrong = _tell_wrong(ctx, library, params, told)
     changes = () if params.dry_run else plan.changes
+    moved = {move.old: move.new for move in plan.moves} if changes else {}
+    wrong = _tell_wrong(ctx, library, params, told, moved)
     result = Result(
         findings=tuple(told.findings), actions=tuple(told.actions), raw="\n".join(told.raw), changes=changes
     )
@@ -66,11 +67,12 @@ def run(ctx: Context, params: OrganizeParams) -> Result:
     news = plan.changes or changed.any or others_ran(facts) or before is None or before.told != told_now
     quiet = ctx.task.scheduled and not news
     if ctx.task.scheduled or _is_old(before, ctx.now):
-        keep(ctx, before, _snapshot(ctx, now, Plan() if params.dry_run else plan, told_now), quiet=quiet)
+        own = tuple(plan.relinked) if changes else ()
+        keep(ctx, before, Snapshot(ctx.now.timestamp(), now, moved, own, told_now), quiet=quiet)
     if quiet:
         ctx.note("nothing to move, and nothing changed")
         return Result(quiet=True)
-    day = day_lines(library, changed, len(plan.moves) if changes else 0, facts)
+    day = day_lines(library, changed, len(moved), facts)
     words, usage = worded(ctx, day) if params.wording else ("", ())
     shown = [f"In short: {words}", "", *day] if words else day
     return replace(result, sections=(Section("Summary", "\n".join(shown)),), usage=usage)
@@ -123,27 +125,28 @@ def _scope(ctx: Context, params: OrganizeParams) -> str:
     return scope
 
 
-def _tell_wrong(ctx: Context, library: Library, params: OrganizeParams, told: report.Told) -> list[str]:
-    """Tell what is wrong among the notes; all of it in lines, by which the next run knows that nothing is new."""
+def _tell_wrong(
+    ctx: Context, library: Library, params: OrganizeParams, told: report.Told, moved: Mapping[str, str]
+) -> list[str]:
+    """Tell what is wrong among the notes, by the names that they have afterwards; all of it in lines, by which the next
+    run knows that nothing is new."""
+
+    def after(paths: Sequence[str]) -> list[str]:
+        return sorted(moved.get(path, path) for path in paths)
+
     at = len(told.raw)
     if params.wants("orphans"):
-        report.tell_orphans(told, findings.orphans(ctx, library))
+        report.tell_orphans(told, after(findings.orphans(ctx, library)))
     if params.wants("duplicates"):
-        report.tell_duplicates(told, findings.duplicates(library))
+        report.tell_duplicates(told, sorted(map(after, findings.duplicates(library))))
     if params.wants("empty"):
-        report.tell_empty(told, findings.empty(library))
+        report.tell_empty(told, after(findings.empty(library)))
     if params.wants("broken"):
-        report.tell_broken(told, findings.broken(ctx, library))
+        lost = findings.broken(ctx, library)
+        report.tell_broken(told, sorted((moved.get(path, path), line, target) for path, line, target in lost))
     if library.unread:
-        told.add(
-            f"Not looked through: {len(library.unread):,}", [f"{path}: {why}" for path, why in library.unread.items()]
-        )
+        report.tell_unread(told, sorted((moved.get(path, path), why) for path, why in library.unread.items()))
     return told.raw[at:]
-
-
-def _snapshot(ctx: Context, now: Mapping[str, float], plan: Plan, told: str) -> Snapshot:
-    moved = {move.old: move.new for move in plan.moves}
-    return Snapshot(ctx.now.timestamp(), now, moved, tuple(plan.relinked), told)
 
 
 def _is_old(before: Snapshot | None, now: datetime) -> bool:

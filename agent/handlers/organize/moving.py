@@ -31,10 +31,6 @@ class Moves:
     left: tuple[tuple[str, str], ...] = ()
     later: int = 0
 
-    @property
-    def by_path(self) -> Mapping[str, str]:
-        return {move.old: move.new for move in self.moves}
-
 
 def plan_moves(ctx: Context, library: Library, limit: int) -> Moves:
     """Give every wish a free place, the first `limit` of them, in the order of their paths."""
