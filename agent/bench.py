@@ -15,6 +15,7 @@ from agent.files.overlay import OverlayFiles
 from agent.handlers import HANDLERS
 from agent.handlers.base import Context
 from agent.leading import Lead
+from agent.past import Past
 from agent.paying import Purse
 from agent.repos import ListedRepos
 from agent.runner import Run
@@ -33,6 +34,7 @@ class Bench:
     repos: ListedRepos
     lead: Lead
     checks: Checks
+    past: Past
 
     @classmethod
     def of(
@@ -42,7 +44,8 @@ class Bench:
         settings = asking.settings
         purse = Purse(settings, state)
         lead = Lead(settings, Executors(settings.executors, env), overlay, purse, asking.ask_named)
-        return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, Checks(settings.checks, env))
+        return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, Checks(settings.checks, env),
+                   Past(repos.vault, state))  # fmt: skip
 
     def perform(self, run: Run) -> Result:
         """What a task is: its handler, with the little of the world that it may see. Raises what it raises."""
@@ -81,8 +84,10 @@ class Bench:
             repo=self.repos.of(run.check),
             worker=run.worker or self.asking.settings.worker.name,
             attempt=run.claim.attempt,
+            past=self.past,
         )
         result = self.checks.judge(run, handler.run(context, params))
+        result = replace(result, changes=self.past.keep(result.changes, self.overlay.read))
         self.overlay.propose(result.changes, run.number)
         return result
 

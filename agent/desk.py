@@ -199,6 +199,7 @@ class Desk:
         if self.exchange:
             self.exchange.close()
         self.repository.rest()
+        self.workbench.bench.past.rest()
         self.store.close()
         self.branch.close()
         if self.files.staging:
@@ -285,6 +286,7 @@ class Desk:
         self.repository.rest()
         self.branch.rest()
         self.store.close()
+        self.workbench.bench.past.rest()
         self.journal.compact()
         if self.exchange:
             self.exchange.sync.network.prune()
@@ -304,6 +306,7 @@ class Desk:
     def prune(self, now: datetime) -> None:
         """Remove old run folders; and see what leaves the outbox with the next commit that is made anyway."""
         self.folders.prune(now)
+        self.workbench.bench.past.prune(now)
         gone = outdated(self.root, self.settings.tasks.outbox_days, now) + taken_out(self.repository)
         self.publisher.leaving = frozenset(gone)
 

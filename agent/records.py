@@ -20,7 +20,7 @@ from agent.inbox import Drop
 from agent.journal import Record
 from agent.money.baseline import Baselines
 from agent.text import derived_id, normal_form, revision, utc
-from agent.vault import decisions, handoff, layout, ledger, report
+from agent.vault import actions, decisions, handoff, layout, ledger, report
 from agent.vault.values import Outcome, Problem, Role, Status, Task
 
 HEARTBEAT = "heartbeat"
@@ -92,6 +92,8 @@ class Scribe:
             files[place] = self._finished_task(ran_task, outcome, where)
             if outcome.status is Status.HANDED_OFF:
                 files[layout.handoff_path(task.id)] = handoff.render(outcome, self.gate, self.handoffs, task_file=place)
+        if done := actions.actions(outcome.result.changes):
+            files[self._enter(layout.changes_path(ran_task.id, when, self._entries))] = actions.render(done)
         if closing:
             files[closing.file or self._enter(layout.finished_task_path(task.id, when, self._entries))] = (
                 self._finished_task(task, outcome, where)

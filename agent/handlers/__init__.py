@@ -17,6 +17,7 @@ from agent.handlers import (
     heartbeat,
     status,
     summarize,
+    undo,
 )  # fmt: skip
 from agent.handlers.base import Handler
 from agent.vault.values import Decision, Who
@@ -35,6 +36,7 @@ HANDLERS: Mapping[str, Handler] = {
     "heartbeat": heartbeat.HANDLER,
     "status": status.HANDLER,
     "summarize": summarize.HANDLER,
+    "undo": undo.HANDLER,
 }
 
 

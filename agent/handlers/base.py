@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent.errors import Refused
 from agent.models.base import Answer
+from agent.vault.actions import Action
 from agent.vault.values import Result, Role, Task, Tier
 
 
@@ -145,6 +146,29 @@ class NoWeb:
         raise Refused("no other server may be reached here", where=url)
 
 
+class Past(Protocol):
+    """What earlier tasks did to the vault's files, to take it back.
+
+    `changes` gives a finished task's actions in their order, None when it left no journal, and raises ValueError for a
+    broken one; `content` the bytes of a sha256 (hex) that git has under an id, or that were kept here, None when they
+    are nowhere.
+    """
+
+    def changes(self, task: str) -> Sequence[Action] | None: ...
+
+    def content(self, digest: str, blob: str) -> bytes | None: ...
+
+
+class NoPast:
+    """Where nothing was."""
+
+    def changes(self, task: str) -> Sequence[Action] | None:
+        return None
+
+    def content(self, digest: str, blob: str) -> bytes | None:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """All that a handler may see and do. It holds no Desk, no git, no configuration."""
@@ -163,6 +187,7 @@ class Context:
     leaves: bool = False  # what is asked goes to a model that is not this machine's
     opinions: int = 1  # how many samples of an answer must agree
     repo: Callable[[str, str], Repo] = no_repo  # repo(name, verb): a listed repository, when the verb is allowed there
+    past: Past = NoPast()  # noqa: RUF009  (it has no state)
     web: Web = NoWeb()  # noqa: RUF009  (it has no state)
     worker: str = ""  # who runs this; a file of which each worker has its own carries the name
     attempt: int = 1  # more than 1: an earlier run of this task, here or elsewhere, was cut off
