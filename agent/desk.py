@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import facts
+from agent.approving import Approvals
 from agent.asking import Asking
 from agent.bench import Bench
 from agent.board import Board
@@ -63,6 +64,7 @@ from agent.sync import Sync
 from agent.text import utc
 from agent.tray import outdated, taken_out
 from agent.vault.finished import Archive
+from agent.vault.layout import APPROVALS, OUTBOX
 from agent.workbench import Workbench
 
 SYNC = "sync"
@@ -133,9 +135,10 @@ class Desk:
         self.neighbours: Meeting | None = None
         self.exchange = self._exchange(scribe, gate, env, ring) if self.remote else None
         drops = inbox(self.repository, settings, self.worker if self.remote else "")
+        self.approvals = Approvals(root, state, gate, lambda: self.journal.owed)
         self.intake = Intake(
             root, drops, self.journal, Holding(self.claims, self.exchange), self.requests, Archive(root), scribe,
-            settings.worker.offers, attempts, self.workbench.away, self.workbench.quick,
+            self.approvals, settings.worker.offers, attempts, self.workbench.away, self.workbench.quick,
             self.publisher.remove_left_over, only, self.workers > 0, self.halted,
         )  # fmt: skip
         self.outlet = Outlet(
@@ -246,6 +249,16 @@ class Desk:
             return reason
         there = self.exchange.stop_there if self.exchange else frozenset()
         return f"the file {min(there)} on the remote stops every worker of this vault" if there else ""
+
+    @property
+    def tray(self) -> tuple[Path, ...]:
+        """Where people tick, to be watched; made, so that it can be. Not without an outbox, which would then look as if
+        the person had emptied it."""
+        if not (self.root / OUTBOX).is_dir():
+            return ()
+        with suppress(OSError):
+            (self.root / APPROVALS).mkdir(exist_ok=True)
+        return (self.root / APPROVALS,)
 
     @property
     def at_rest(self) -> bool:

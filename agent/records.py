@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from agent import frontmatter
+from agent.approving import Standing, Word
 from agent.config import Settings
 from agent.errors import GoferError
 from agent.gate import OutputGate
@@ -118,6 +119,14 @@ class Scribe:
             changes=outcome.result.changes,
             ledger="\n".join(lines),
         )
+
+    def with_decision(self, record: Record, outcome: Outcome, standing: Standing) -> Record:
+        """The same outcome with the decision that a person, or time, took on its plan."""
+        if standing.asked is None or standing.word not in (Word.APPROVED, Word.REJECTED, Word.EXPIRED):
+            return record
+        path = self._free(layout.decision_path(record.task, outcome.finished))
+        text = decisions.on_plan(outcome, str(standing.word), standing.asked, standing.path, self.gate)
+        return replace(record, files={**record.files, path: self._clean(text)})
 
     def _settled(self, outcome: Outcome) -> Outcome:
         """The role of the handler; and a private task never goes to the lead: its text stays here."""

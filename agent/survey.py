@@ -18,8 +18,10 @@ from urllib.parse import urlsplit
 
 from agent import facts
 from agent.admission import Situation, is_draft, not_now, with_parameters
+from agent.approving import NO_ANSWER, Approvals
 from agent.board import Board
 from agent.config import Settings, load_settings, state_dir
+from agent.gate import OutputGate
 from agent.handlers import HANDLERS
 from agent.identity import identify
 from agent.inbox import Drop, Inbox
@@ -61,6 +63,7 @@ class Survey:
         self.board = Board(self.state / "board.json").read()
         self.archive = Archive(root)
         self.router = Router(root, self.settings.names)
+        self.approvals = Approvals(root, self.state, OutputGate(secrets=self.settings.secret_values))
 
     @property
     def working(self) -> bool:
@@ -112,6 +115,7 @@ class Survey:
             (self.root / ".obsidian").is_dir(),
             partial(facts.outcome_of, self.root, self.archive),
             self._away,
+            partial(self.approvals.why_waits, now=self.now),
         )
         reason = said or not_now(task, decision, situation, self.now, committed=False, told=True)
         state = Status.OPEN
@@ -235,6 +239,8 @@ class Survey:
                 found.append(
                     _problem(f"hand-off {handed['id']} expired unanswered", handed["path"], "answer it, or retry")
                 )
+        broken = [item for item in items if item.reason and f" {NO_ANSWER}: " in item.reason]
+        found += [_broken(item) for item in broken]
         ready = [item for item in items if item.state == Status.OPEN]
         if ready and not self.working:
             found.append(
@@ -251,6 +257,12 @@ def counted(count: int, what: str) -> str:
 def _refused_id(drop: Drop) -> str:
     """The name of the report on what cannot be read at all."""
     return PurePosixPath(invalid_report_path(PurePosixPath(drop.path).stem, drop.key)).stem
+
+
+def _broken(item: Item) -> dict[str, str]:
+    """A task whose approval is no answer, as a problem."""
+    what, _, fix = str(item.reason).partition("; ")
+    return _problem(what, str(item.path), fix)
 
 
 def _problem(what: str, where: str, fix: str) -> dict[str, str]:

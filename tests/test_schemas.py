@@ -20,7 +20,7 @@ BUILT = {
     "stop",
     "resume",
     *("route", "add", "list", "show", "run", "run-dry-run", "status", "doctor", "init", "retry", "cancel", "demo"),
-    "undo",
+    *("approve", "undo"),
     *("handoff-list", "handoff-show", "handoff-claim", "handoff-answer"),
 }
 

@@ -122,7 +122,7 @@ def drain(
     def on_tick(desk: Any, tick: Any) -> None:
         nonlocal away, owed, stuck
         owed, stuck = tick.owed, tick.stuck
-        tasks.extend(ran(record) for record in tick.published)
+        tasks.extend(ran(record) for record in tick.published if record.status != "waiting")
         rests = desk.intake.waiting()
         waiting[:] = [rest.as_data() for rest in rests]
         remote_away = desk.exchange is not None and desk.exchange.sync.away

@@ -211,6 +211,7 @@ class Handler:
     outside: bool = False  # waits for other machines: runs beside the rest, so that it never holds code up
     unmarked_waits: bool = False  # deletes, moves or sends: in an Obsidian vault it never starts from an unmarked note
     waits_when: Callable[[Task], bool] | None = None  # narrows `unmarked_waits` to some tasks of the type
+    acts: bool = False  # its run itself changes something outside the vault: `approve` is then asked for before it
     uses_facts: bool = False  # its context's `facts` are gathered; for every other type they are empty
 
     def waits_unmarked(self, task: Task) -> bool:
