@@ -23,9 +23,7 @@ class Situation:
     obsidian: bool  # the vault is open in Obsidian, which saves half-typed notes
     finished: Callable[[str], Status | None]  # what became of an id, a file name or a title; None: not ended
     model_away: Callable[[str], str]  # why a model cannot answer now, "" when it can
-    approval: Callable[
-        [Task, Decision], str | None
-    ]  # why it waits for a tick; None: it is planned first
+    approval: Callable[[Task, Decision], str | None]  # why it waits for a tick; None: it is planned first
 
 
 def not_now(task: Task, decision: Decision, situation: Situation, now: datetime, *, committed: bool, told: bool) -> str:

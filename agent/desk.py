@@ -62,7 +62,7 @@ from agent.sights import Sights
 from agent.stopping import at_once, stopped
 from agent.sync import Sync
 from agent.text import utc
-from agent.tray import outdated, taken_out
+from agent.tray import outdated, taken_out, unwanted
 from agent.vault.finished import Archive
 from agent.vault.layout import APPROVALS, OUTBOX
 from agent.workbench import Workbench
@@ -321,6 +321,9 @@ class Desk:
         self.folders.prune(now)
         self.workbench.bench.past.prune(now)
         gone = outdated(self.root, self.settings.tasks.outbox_days, now) + taken_out(self.repository)
+        if self.intake.look.folders:  # the inbox was looked at: what waits is known
+            here = {rest.task.id for rest in self.intake.resting.values()}
+            gone += unwanted(self.root, now, here.__contains__)
         self.publisher.leaving = frozenset(gone)
 
     def expire(self, now: datetime) -> None:

@@ -25,6 +25,7 @@ from agent.journal import Journal, Record
 from agent.text import normal_form, revision
 from agent.vault import ledger
 from agent.vault.layout import ledger_path
+from agent.vault.values import Status
 
 GROUP = 512  # outcomes in one commit
 HISTORY = 1000  # commits that are searched for an outcome after a crash
@@ -236,10 +237,12 @@ def revision_of(raw: bytes) -> str:
 
 def message(records: Sequence[Record]) -> str:
     """Ids and hashes only: a title in a commit message could carry trailers, `[skip ci]` or mentions (G39)."""
-    first = records[0]
-    subject = f"gofer: {first.status} {first.subject}" if len(records) == 1 else f"gofer: {len(records)} outcomes"
+    first, outcomes = records[0], sum(record.status != Status.WAITING for record in records)
+    several = f"{outcomes} outcome{'s' * (outcomes != 1)}" if outcomes else f"{len(records)} plans"
+    subject = f"gofer: {first.status} {first.subject}" if len(records) == 1 else f"gofer: {several}"
     trailers = [
-        f"Gofer-Task: {r.subject}\nGofer-Status: {r.status}\nGofer-Worker: {r.worker}\n"
+        f"Gofer-{'Plan' if r.status == Status.WAITING else 'Task'}: {r.subject}\n"
+        f"Gofer-Status: {r.status}\nGofer-Worker: {r.worker}\n"
         f"Gofer-Claim: {r.claim or 'none'}\nGofer-Attempt: {r.attempt}"
         for r in records
     ]

@@ -31,6 +31,7 @@ def approve(task: str, reject: str | None, vault: Path | None, as_json: bool) ->
 
     root = find_vault(vault)
     path = approval_path(task)
+    reject = None if reject is None else " ".join(reject.split())
     files = Beneath(root)
     try:
         raw = files.read(path, LARGEST)
