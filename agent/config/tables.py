@@ -217,6 +217,12 @@ class Executor(Command):
     model: str = Field("model", max_length=500)
 
 
+class ListedLog(Section):
+    """A log of this machine that `logs` tasks may read, under a name."""
+
+    path: str = Field(max_length=1024, pattern=r"^(/|~/)[^\x00-\x1f\x7f]+$")
+
+
 RepoVerb = Literal["fetch", "fast-forward", "branch", "add", "commit", "push", "status", "log"]
 
 

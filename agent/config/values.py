@@ -17,6 +17,7 @@ from agent.config.tables import (
     Handoffs,
     Hours,
     Lead,
+    ListedLog,
     ListedRepo,
     LocalLead,
     LocalModel,
@@ -85,6 +86,7 @@ class LocalConfig(VaultSettings):
     checks: Mapping[Name, Command] = {}
     executors: Mapping[Name, Executor] = {}
     repos: Mapping[Name, ListedRepo] = {}
+    logs: Mapping[Name, ListedLog] = {}
 
 
 class Settings(LocalConfig):

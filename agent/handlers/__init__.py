@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from agent.handlers import (
     answer,
     ask,
+    backlog,
     branch,
     classify,
     compose,
@@ -15,6 +16,7 @@ from agent.handlers import (
     file,
     git,
     heartbeat,
+    logs,
     status,
     summarize,
     undo,
@@ -25,6 +27,7 @@ from agent.vault.values import Decision, Who
 HANDLERS: Mapping[str, Handler] = {
     "answer": answer.ANSWER,
     "ask": ask.HANDLER,
+    "backlog": backlog.HANDLER,
     "branch": branch.HANDLER,
     "claim-handoff": answer.CLAIM,
     "classify": classify.HANDLER,
@@ -34,6 +37,7 @@ HANDLERS: Mapping[str, Handler] = {
     "file": file.HANDLER,
     "git": git.HANDLER,
     "heartbeat": heartbeat.HANDLER,
+    "logs": logs.HANDLER,
     "status": status.HANDLER,
     "summarize": summarize.HANDLER,
     "undo": undo.HANDLER,

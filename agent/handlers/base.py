@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -189,6 +189,7 @@ class Context:
     repo: Callable[[str, str], Repo] = no_repo  # repo(name, verb): a listed repository, when the verb is allowed there
     past: Past = NoPast()  # noqa: RUF009  (it has no state)
     web: Web = NoWeb()  # noqa: RUF009  (it has no state)
+    logs: Mapping[str, Callable[[], Iterable[str]]] = field(default_factory=dict)  # lines of listed logs
     worker: str = ""  # who runs this; a file of which each worker has its own carries the name
     attempt: int = 1  # more than 1: an earlier run of this task, here or elsewhere, was cut off
 
@@ -212,7 +213,12 @@ class Handler:
     unmarked_waits: bool = False  # deletes, moves or sends: in an Obsidian vault it never starts from an unmarked note
     waits_when: Callable[[Task], bool] | None = None  # narrows `unmarked_waits` to some tasks of the type
     acts: bool = False  # its run itself changes something outside the vault: `approve` is then asked for before it
+    by_code: Callable[[Task], bool] | None = None  # standard work that code does all the same: no model is woken
     uses_facts: bool = False  # its context's `facts` are gathered; for every other type they are empty
+
+    def needs_model(self, task: Task) -> bool:
+        """Whether this task wakes a model."""
+        return self.tier is not Tier.TRIVIAL and not (self.by_code and self.by_code(task))
 
     def waits_unmarked(self, task: Task) -> bool:
         """Whether this task, in an Obsidian vault, must not start before its note is marked open."""

@@ -25,6 +25,7 @@ class ModelPlace:
     handler: Handler
     context: int = 8192
     repo: Callable[[str, str], Repo] = no_repo
+    leaves: bool = False
     notes: list[str] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
 
@@ -55,5 +56,6 @@ class ModelPlace:
             run_dir=self.root,
             opinions=opinions,
             repo=self.repo,
+            leaves=self.leaves,
         )
         return self.handler.run(ctx, read_params(task, self.handler.params))
