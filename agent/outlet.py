@@ -94,9 +94,9 @@ class Outlet:
         return record
 
     def _drop_question(self, task: Task) -> None:
-        """What was to be asked, and surely is not on the remote, need not be asked any more."""
+        """What was to be asked, and is neither here nor on the remote, need not be asked any more."""
         key = self.intake.approvals.key(task)
-        if key in self.journal.owed and key not in self.journal.pushing | self.journal.pushed:
+        if key in self.journal.owed and key not in self.journal.placed | self.journal.pushing | self.journal.pushed:
             self.journal.drop([key])
 
     def expire(self, now: datetime) -> None:
