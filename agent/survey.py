@@ -27,6 +27,8 @@ from agent.identity import identify
 from agent.inbox import Drop, Inbox
 from agent.models.backends import EMBEDDED, OLLAMA, undefined
 from agent.models.shelf import find_model
+from agent.past import Past
+from agent.rehearsing import Rehearsal
 from agent.route.router import Router
 from agent.route.types import KNOWN_TYPES
 from agent.vault.finished import Archive
@@ -143,20 +145,25 @@ class Survey:
         return named or (self._server_away if model in ("local", "auto") else "")
 
     def rehearsal(self) -> list[dict[str, Any]]:
-        """The data of `run --dry-run --json`: what would go where, and why it waits if it does."""
-        rows = []
+        """The data of `run --dry-run --json`: what would go where, why it waits, and what code would change."""
+        rows: list[dict[str, Any]] = []
+        past = Past(self.root, self.state)
+        rehearsal = Rehearsal(self.root, past, self.now)
         for item in self.waiting():
             if item.state == Status.INVALID or item.path is None:
                 none = dict.fromkeys(("tier", "type", "who", "model"))
                 rows.append({"id": item.id, "title": item.title, "path": item.path, "state": item.state, **none,
-                             "reason": item.reason or "", "waits": item.reason or ""})  # fmt: skip
+                             "reason": item.reason or "", "waits": item.reason or "", "plan": None})  # fmt: skip
                 continue
-            decision = self.router.route(read_task((self.root / item.path).read_bytes(), item.path, types=KNOWN_TYPES))
+            task = read_task((self.root / item.path).read_bytes(), item.path, types=KNOWN_TYPES)
+            decision = self.router.route(task)
             rows.append({
                 "id": item.id, "title": item.title, "path": item.path, "state": item.state,
                 "tier": str(decision.tier), "type": decision.type, "who": str(decision.who),
                 "model": decision.model, "reason": decision.reason, "waits": item.reason or "",
+                "plan": rehearsal.plan(task, decision),
             })  # fmt: skip
+        past.rest()
         return rows
 
     def ended(self, count: int = facts.RECENT) -> Iterator[Item]:

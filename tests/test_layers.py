@@ -20,7 +20,7 @@ LAYERS = (
     ("road", "crew.program"),
     ("desk", "survey", "neighbours", "doctoring"),
     ("outlet", "border"),
-    ("intake", "workbench", "opening"),
+    ("intake", "workbench", "opening", "rehearsing"),
     ("holding", "meeting"),
     ("bench", "exchange"),
     ("pusher",),

@@ -385,3 +385,23 @@ def test_another_machine_with_another_plan_asks_anew(pair: tuple[Vault, Vault]) 
     assert (first.root / "archive/a.md").read_text("utf-8") == "changed there\n"
     synced(second)
     assert first.outcomes() == {task: 1} == second.outcomes()
+
+
+# -- before anything is dropped for good ---------------------------------------------------------------------------
+
+
+def test_a_dry_run_says_what_code_would_do_and_does_nothing(vault: Vault) -> None:
+    vault.drop("a.md", f"---\nstatus: open\n---\n{MOVE}\n")
+    vault.drop("b.md", "---\nstatus: open\n---\nAppend 'x' to archive/a.md\n")
+    vault.drop("c.md", "---\nstatus: open\n---\nDelete notes/none.md\n")
+    vault.drop("d.md", "---\nstatus: open\ntype: git\nop: fetch\nrepo: x\n---\n")
+    before = vault.git("status", "--short")
+    whole = json.loads(vault.gofer("run", "--dry-run", "--json").stdout)
+    Draft202012Validator(schema("run-dry-run")).validate(whole)
+    plans = {row["path"]: row["plan"] for row in whole["data"]}
+    assert plans["inbox/a.md"] == ["moves `notes/a.md` to `archive/a.md`"]
+    assert plans["inbox/b.md"] == ["changes `archive/a.md` (4 bytes before, 6 bytes then)"]
+    assert plans["inbox/c.md"] and "the file is not there" in plans["inbox/c.md"][0]
+    assert plans["inbox/d.md"] is None
+    assert "moves `notes/a.md` to `archive/a.md`" in vault.gofer("run", "--dry-run").stdout
+    assert (vault.git("status", "--short"), moved(vault)) == (before, False)
