@@ -19,6 +19,7 @@ from agent.files.overlay import OverlayFiles
 from agent.handlers import HANDLERS
 from agent.handlers.base import Context
 from agent.leading import Lead
+from agent.past import Past
 from agent.paying import Purse
 from agent.repos import ListedRepos
 from agent.runner import Run
@@ -42,6 +43,7 @@ class Bench:
     checks: Checks
     door: Door
     alerts: AlertHook
+    past: Past
 
     @classmethod
     def of(
@@ -54,7 +56,7 @@ class Bench:
         door = Door(settings.network, env, state.parent / RATES)
         return cls(
             state, overlay, asking, settings.tasks.max_attempts, repos, lead, Checks(settings.checks, env), door,
-            AlertHook(settings, door, env),
+            AlertHook(settings, door, env), Past(repos.vault, state),
         )  # fmt: skip
 
     def perform(self, run: Run) -> Result:
@@ -102,9 +104,12 @@ class Bench:
             attempt=run.claim.attempt,
             model=decision.who is Who.LOCAL,
             alert=self.alerts.of(run),
+            past=self.past,
         )
         result = self.checks.judge(run, handler.run(context, params))
-        self.overlay.propose(result.changes, run.number)
+        result = replace(result, changes=self.past.keep(result.changes, self.overlay.read))
+        if not run.task.approve:  # what waits for a tick is not there for anybody else
+            self.overlay.propose(result.changes, run.number)
         return result
 
     def escalate(

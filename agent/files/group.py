@@ -93,6 +93,7 @@ def put_all(door: Beneath, files: Mapping[str, bytes]) -> None:
         for file in written:
             with told(file.name):
                 file.place()
+        written.clear()
         folders.sync()
 
 
@@ -113,7 +114,7 @@ def change_all(door: Beneath, groups: Iterable[Sequence[Change]]) -> set[int]:
             if written and len(together) >= MANY:
                 _sync_all(written)
             for (number, change), temp in zip(together, temps, strict=True):
-                if number not in misfits and not _change(folders, change, temp):
+                if number not in misfits and not _change(folders, written, change, temp):
                     misfits.add(number)
             folders.sync()
     return misfits
@@ -190,8 +191,9 @@ def _prepare(folders: _Folders, written: list[Written], change: Change, *, synce
     return None
 
 
-def _change(folders: _Folders, change: Change, temp: Written | None) -> bool:
-    """Make one prepared change; False when it does not fit what lies there."""
+def _change(folders: _Folders, written: list[Written], change: Change, temp: Written | None) -> bool:
+    """Make one prepared change; False when it does not fit what lies there. A temporary file that got its place is not
+    `written` any more."""
     after = None if change.after is None else sha256(change.after).hexdigest()
     with suppress(Refused, Busy), told(change.path):
         try:
@@ -209,6 +211,8 @@ def _change(folders: _Folders, change: Change, temp: Written | None) -> bool:
             rename_new(temp.where, temp.temp, temp.folder, temp.name, change.path)
         else:
             temp.place()
+        if temp is not None:
+            written.remove(temp)
         crash.step("change applied")
         return True
     return False

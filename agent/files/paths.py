@@ -30,7 +30,7 @@ _CONTROL_NAMES = frozenset(
 )
 _TEMPLATE_FOLDERS = frozenset({"template", "templates", "_templates"})
 _OWN_FOLDERS = frozenset({("inbox",), ("outbox",), ("prompts",)})
-_OWN_RECORDS = frozenset(("memory", name) for name in ("tasks", "ledger", "decisions", "qwen-worker"))
+_OWN_RECORDS = frozenset(("memory", name) for name in ("tasks", "ledger", "decisions", "changes", "qwen-worker"))
 
 
 def fold(name: str) -> str:

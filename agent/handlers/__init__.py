@@ -22,6 +22,7 @@ from agent.handlers import (
     organize,
     status,
     summarize,
+    undo,
 )  # fmt: skip
 from agent.handlers.base import Handler
 from agent.vault.values import Decision, Who
@@ -45,6 +46,7 @@ HANDLERS: Mapping[str, Handler] = {
     "organize": organize.HANDLER,
     "status": status.HANDLER,
     "summarize": summarize.HANDLER,
+    "undo": undo.HANDLER,
 }
 
 
