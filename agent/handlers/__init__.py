@@ -20,8 +20,10 @@ from agent.handlers import (
     heartbeat,
     logs,
     mailbox,
+    organize,
     status,
     summarize,
+    undo,
 )  # fmt: skip
 from agent.handlers.base import Handler
 from agent.vault.values import Decision, Who
@@ -43,8 +45,10 @@ HANDLERS: Mapping[str, Handler] = {
     "heartbeat": heartbeat.HANDLER,
     "logs": logs.HANDLER,
     "mailbox": mailbox.HANDLER,
+    "organize": organize.HANDLER,
     "status": status.HANDLER,
     "summarize": summarize.HANDLER,
+    "undo": undo.HANDLER,
 }
 
 
