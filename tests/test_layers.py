@@ -16,7 +16,7 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("smoke", "capability"),
-    ("worker", "checkup", "throwaway", "smoke_checks"),
+    ("worker", "checkup", "throwaway", "smoke_checks", "sample_server"),
     ("road", "crew.program"),
     ("desk", "survey", "neighbours", "doctoring"),
     ("selfview",),
