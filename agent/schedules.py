@@ -189,7 +189,7 @@ class Schedules:
         self, now: datetime, running: Collection[str] = (), *, drafts: bool = False
     ) -> Iterator[tuple[Known, dict[str, Any]]]:
         """Every file, drafts if asked: `name`, `path`, `next` and `last` (UTC times or None), `overdue_s` (seconds
-        since the first run that should have begun and did not), `problem` ("" for none)."""
+        since the first run that should have begun and did not), `problem` (why it is no schedule, "" when it is)."""
         for path, known in sorted(self._known.items()):
             if known.task.status is Status.DRAFT and known.task.problem is None and not drafts:
                 continue
@@ -205,7 +205,7 @@ class Schedules:
         row: dict[str, Any] = {"next": following and utc(following), "last": entry.last or None}
         start = None if running else self._next(schedule, now, ())
         if start and start <= now and opens_at(self.hours, now.astimezone()):
-            row |= {"overdue_s": int((now - start).total_seconds()), "problem": self._late(schedule, start, now)}
+            row["overdue_s"] = int((now - start).total_seconds())
         return row
 
     def _late(self, schedule: Schedule, start: datetime, now: datetime) -> str:

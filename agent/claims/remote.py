@@ -197,11 +197,12 @@ class RemoteClaims(Pushing):
 
     # -- give back, publish ----------------------------------------------------------------------------------------
 
-    def fences(self, tasks: Iterable[str]) -> list[Update]:
+    def fences(self, tasks: Iterable[str], going_on: Collection[str] = ()) -> list[Update]:
         """What the push that publishes these tasks must do besides: take our claims away, if they are still ours. That
-        of a schedule stays, and says up to where it was served."""
+        of a schedule stays, and says up to where it was served, but for runs that are `going_on`."""
         held = (self.held[task] for task in tasks if task in self.held)
-        return [self._given(replace(ours, done=instance_of(ours.task) is not None)) for ours in held]
+        ended = (replace(h, done=instance_of(h.task) is not None and h.task not in going_on) for h in held)
+        return [self._given(ours) for ours in ended]
 
     def published(self, tasks: Iterable[str]) -> None:
         """Their outcomes are on the remote, and their claims are gone from it."""
