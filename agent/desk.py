@@ -139,7 +139,7 @@ class Desk:
         archive = Archive(root)
         self.schedules = Schedules(
             state / "schedules.json", (settings.active_hours, settings.vault_active_hours),
-            lambda run: archive.find(run) is not None,
+            lambda run: archive.find(run) is not None, lambda: facts.asked(root),
         )  # fmt: skip
         self.approvals = Approvals(root, state, gate, lambda: self.journal.owed)
         self.intake = Intake(

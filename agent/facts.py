@@ -105,6 +105,11 @@ def unseen_failures(root: Path, runs: Iterable[Mapping[str, Any]]) -> list[Mappi
     return [line for line in found if not any(name.endswith(f"-{line['task']}") for name in decided)][:UNSEEN]
 
 
+def asked(root: Path) -> list[str]:
+    """The ids of the tasks that have asked for a tick."""
+    return [path.stem for path in (root / "outbox" / "approvals").glob("*.md")]
+
+
 def disk(root: Path) -> dict[str, int]:
     """Free and total bytes where a folder lies, and how many files fit there; of a file system that does not count
     them the total is 0."""

@@ -49,12 +49,14 @@ class Known:
 
 @dataclass(slots=True)
 class Schedules:
-    """Not thread-safe: the road owns it. `ended(id)` says whether the vault holds the outcome of a run; `hours` are the
-    spans of the machine's day in which runs may begin. With `writes` False nothing is remembered."""
+    """Not thread-safe: the road owns it. `ended(id)` says whether the vault holds the outcome of a run, `asked()` which
+    tasks have asked for a tick; `hours` are the spans of the machine's day in which runs may begin. With `writes` False
+    nothing is remembered."""
 
     path: Path
     hours: Sequence[str]
     ended: Callable[[str], bool]
+    asked: Callable[[], Collection[str]] = tuple
     writes: bool = True
     _known: dict[str, Known] = field(default_factory=dict)  # by path
     _entries: dict[str, Entry] | None = None  # by name
@@ -123,10 +125,17 @@ class Schedules:
                 continue
             if known.schedule is None or self._twin(known):
                 drops.append(known.drop)
-            elif when := self._due(known.schedule, now, owed):
+            elif when := self._asking(known) or self._due(known.schedule, now, owed):
                 drops.append(replace(known.drop, instance=instance_id(known.schedule.name, when)))
         self._save()
         return drops
+
+    def _asking(self, known: Known) -> datetime | None:
+        """The due time of a run that waits for a tick: no later one takes its place before it has its answer."""
+        if known.schedule is None or not known.task.approve:
+            return None
+        runs = (run for task in self.asked() if not self.ended(task) and (run := instance_of(task)))
+        return min((due for name, due in runs if name == known.schedule.name), default=None)
 
     def _due(self, schedule: Schedule, now: datetime, owed: Collection[str]) -> datetime | None:
         """The due time of the run that may begin now. Of those that were missed, `once` takes the last, `all` one after

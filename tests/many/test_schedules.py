@@ -117,7 +117,7 @@ def test_an_edit_on_one_machine_is_what_every_machine_runs(fleet: Fleet) -> None
     assert fleet.text("notes/new.md") == "tick\n"
 
 
-def test_a_schedule_that_was_deleted_while_it_ran_ends_and_is_no_more(fleet: Fleet) -> None:
+def test_a_schedule_that_a_person_deletes_on_one_machine_runs_on_none(fleet: Fleet) -> None:
     one, other = shared(fleet, LOG, line())
     with desks(one, other) as (a, b):
         (one.root / LOG).unlink()

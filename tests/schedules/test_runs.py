@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.road import road
 from tests.schedules.support import NOON, beat, desk, ids, line, schedule
 from tests.support import Vault, make_vault
 
@@ -160,6 +161,38 @@ def test_a_run_that_waits_is_replaced_by_the_next_and_does_not_pile_up(vault: Va
         assert [rest.task.id for rest in worker.desk.intake.resting.values()] == ["log-20300506t1330z"]
         vault.drop("dep.md", "---\nid: dep\nstatus: open\n---\nWrite 1 to notes/dep.md\n")
         assert sorted(ids(worker.at("13:31"))) == ["dep", "log-20300506t1330z"]
+
+
+def test_a_run_that_waits_for_a_tick_is_not_replaced_by_the_next(vault: Vault) -> None:
+    schedule(vault, "log", line("every: 30m\napprove: true"))
+    with desk(vault) as worker:
+        for time in ("12:30", "13:00", "13:30"):
+            worker.at(time)
+    with desk(vault, NOON.replace(hour=14)) as worker:  # nor after a restart
+        (asks,) = (vault.root / "outbox/approvals").glob("*.md")
+        assert asks.stem == "log-20300506t1230z"
+        asks.write_text(asks.read_text().replace("- [ ] Approve", "- [x] Approve"))
+        vault_after = [*ids(worker.at("14:10")), *ids(worker.at("14:11"))]
+        assert "log-20300506t1230z" in vault_after
+        assert (vault.root / "notes/log.md").read_text() == "tick\n"
+        (following,) = (vault.root / "outbox/approvals").glob("*.md")
+        assert following.stem == "log-20300506t1400z"
+
+
+def test_a_run_whose_schedule_is_deleted_before_it_is_published_ends_all_the_same(vault: Vault) -> None:
+    file = schedule(vault, "log", line())
+    with desk(vault) as worker:
+        lock = vault.root / ".git" / "index.lock"
+        lock.touch()
+        bell = worker.bell
+        worker.now = NOON.replace(minute=30)
+        road(worker.desk, worker.now)
+        assert [record.schedule for record in worker.desk.journal.owed.values()] == ["inbox/schedules/log.md"]
+        file.unlink()
+        lock.unlink()
+        bell.set()
+        assert ids(worker.at("12:31")) == ["log-20300506t1230z"]
+        assert worker.at("13:00") == []
 
 
 def test_a_deleted_schedule_runs_no_more(vault: Vault) -> None:

@@ -105,6 +105,7 @@ def test_the_shipped_schedules_are_what_they_say(tmp_path: Path) -> None:
     assert tasks.keys() == {"heartbeat", "organize", "fetch-example"}
     assert [task.problem for task in tasks.values()] == [None] * 3
     assert (tasks["heartbeat"].every, tasks["heartbeat"].status) == ("30m", "open")
+    assert (tasks["organize"].cron, tasks["organize"].status) == ("30 6 * * *", "open")
     assert tasks["fetch-example"].status == "draft"
 
 
