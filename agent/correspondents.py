@@ -14,6 +14,7 @@ from agent.config import Settings
 from agent.config.tables import Mailbox as ListedMailbox
 from agent.config.tables import Recipient as ListedRecipient
 from agent.errors import Refused, ServerAway
+from agent.gate import OutputGate
 from agent.handlers.base import Mailbox, Message, Recipient, Reply
 from agent.handlers.retrying import LATER, retry_after
 from agent.text import shorten
@@ -26,7 +27,8 @@ _JSON = ("application/json", "application/*+json", "text/json")
 
 def recipients(settings: Settings, web: OpenDoor) -> Mapping[str, Recipient]:
     """Those of this machine, by name."""
-    return {name: HttpRecipient(one, web.granted(one.url)) for name, one in settings.recipients.items()}
+    gate = OutputGate(secrets=settings.secret_values)
+    return {name: HttpRecipient(one, web.granted(one.url), gate) for name, one in settings.recipients.items()}
 
 
 def mailboxes(settings: Settings, web: OpenDoor) -> Mapping[str, Mailbox]:
@@ -43,11 +45,12 @@ def _secret(listed: ListedRecipient | ListedMailbox) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class HttpRecipient:
-    """`agent.handlers.base.Recipient` over a POST: JSON with the message under one key, or plain text. The key of the
-    sending goes along as `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header)."""
+    """`agent.handlers.base.Recipient` over a POST: JSON with the message under one key, or plain text, without this
+    machine's secrets. The key goes along as `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header)."""
 
     listed: ListedRecipient
     web: OpenDoor = field(repr=False)
+    gate: OutputGate = field(repr=False)
 
     @property
     def aliases(self) -> tuple[str, ...]:
@@ -58,6 +61,7 @@ class HttpRecipient:
         return self.listed.idempotent
 
     def send(self, text: str, key: str) -> Reply:
+        text = self.gate.redact(text)
         told, type_ = text.encode("utf-8", "replace"), "text/plain; charset=utf-8"
         if self.listed.text_key:
             told, type_ = json.dumps({self.listed.text_key: text}).encode(), "application/json"

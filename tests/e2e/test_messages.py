@@ -297,6 +297,13 @@ def test_nobody_is_asked_whom_the_machine_does_not_list(house: House, server: Se
     assert server.requests == []
 
 
+def test_i6_a_secret_of_this_machine_is_not_sent_along(house: House, server: Server) -> None:
+    server.on("POST /lamp", say(""))
+    house.drop("f.md", "---\nstatus: open\ntype: forward\nto: lamp\n---\nIt is hub-token-0123456789, keep it\n")
+    assert [*ended(house).values()] == ["done"]
+    assert server.requests[0].body == b"It is [redacted:known-value], keep it"
+
+
 def test_a_status_is_broadcast_from_a_template(house: House, server: Server) -> None:
     server.on("POST /ops", say(""))
     house.drop("f.md", "---\nstatus: open\ntype: forward\nto: ops\ntemplate: prompts/status.md\n---\n")
