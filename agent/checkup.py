@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent import __version__, facts
 from agent.claims import NAMESPACES, Probed, probe, remember
+from agent.confining import commands
 from agent.doctoring import Check, model_side
 from agent.errors import GoferError
 from agent.executors import Executors
@@ -37,6 +38,7 @@ def check_up(root: Path, env: Mapping[str, str], now: datetime, *, online: bool 
         *_settings(survey),
         *_repos(survey),
         *_alerts(survey, env),
+        *commands(survey.root, survey.settings, survey.state, env),
         *model_side(survey.root, survey.settings, survey.state, env, now),
         *_files(survey),
         *_inbox(survey, now),

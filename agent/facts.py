@@ -7,7 +7,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,13 @@ def mailboxes(state: Path) -> list[dict[str, Any]]:
 
 def _plain(value: object) -> str:
     return utc(value) if isinstance(value, datetime) else str(value)
+
+
+def last_day(runs: Iterable[Mapping[str, Any]], now: datetime) -> list[dict[str, Any]]:
+    """How many of these ledger lines are of the last 24 hours, by type and status; the most frequent first."""
+    since = utc(now - timedelta(days=1))
+    counted = Counter((str(r.get("type", "")), str(r.get("status", ""))) for r in runs if str(r["finished"]) > since)
+    return [{"type": type_, "status": status, "runs": count} for (type_, status), count in counted.most_common()]
 
 
 def unseen_failures(root: Path, runs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -36,11 +36,12 @@ class Workbench:
     _known: Mapping[str, Any] = field(default_factory=dict)  # the facts, gathered at most once in one travel
     _next: set[Target] = field(default_factory=set)  # models of tasks that may start in this travel
     _unsettled: set[int] = field(default_factory=set)
+    _decided: list[tuple[Run, Timed]] = field(default_factory=list)
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs that have not ended."""
-        return tuple(run for lane in self.lanes for run in lane.runs)
+        return (*(run for run, _ in self._decided), *(run for lane in self.lanes for run in lane.runs))
 
     @property
     def lanes(self) -> tuple[AnyLane, ...]:
@@ -72,10 +73,10 @@ class Workbench:
 
     def start(
         self, drop: Drop, task: Task, decision: Decision, claim: Claim, now: datetime,
-        work: Callable[[Bench, Run], Ended], *, cancelled: bool = False,
+        work: Callable[[Bench, Run], Ended], known: Result | None = None, *, cancelled: bool = False,
     ) -> None:  # fmt: skip
         """Send a task into its lane: code and hand-offs run at once, what waits for a model or for another machine
-        beside them."""
+        beside them. One whose result is `known` has ended already."""
         handler = HANDLERS.get(decision.type)
         if handler and handler.words_when and claim.attempt == 1 and not cancelled and handler.words_when(task):
             decision = self._with_words(task, decision)
@@ -89,6 +90,9 @@ class Workbench:
         if cancelled:
             run.cancelled.set()
         folder.note(f"attempt {claim.attempt}: {decision.reason}")
+        if known is not None:
+            self._decided.append((run, (known, 0.0)))
+            return
         lane = self.code
         if task.problem is None and not cancelled and not self.quick(task, decision):
             lane = self.local if decision.who is Who.LOCAL else self.outside
@@ -109,7 +113,8 @@ class Workbench:
         self._known = {}
         self._next.clear()  # what may start in this travel has started
         beside = [timed for lane in (self.local, self.outside) for timed in lane.collect(_given_up, wait=False)]
-        ended = self.code.collect(_given_up, wait=True) + beside
+        ended = self._decided + self.code.collect(_given_up, wait=True) + beside
+        self._decided = []
         self._unsettled.update(run.number for run, _ in ended)
         return ended
 
