@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.asking import Asking
 from agent.checks import Checks
+from agent.correspondents import mailboxes, recipients
 from agent.errors import Doubt, Refused, TaskOver
 from agent.executors import Executors
 from agent.files.outside import last_lines
@@ -23,6 +24,9 @@ from agent.repos import ListedRepos
 from agent.runner import Run
 from agent.vault.params import read_params
 from agent.vault.values import HandoffReason, Result, Status, Who
+from agent.web import Door
+
+RATES = "web-rates"  # a folder beside the state folders of all vaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Bench:
     repos: ListedRepos
     lead: Lead
     checks: Checks
+    door: Door
     past: Past
 
     @classmethod
@@ -46,8 +51,9 @@ class Bench:
         settings = asking.settings
         purse = Purse(settings, state)
         lead = Lead(settings, Executors(settings.executors, env), overlay, purse, asking.ask_named)
-        return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, Checks(settings.checks, env),
-                   Past(repos.vault, state))  # fmt: skip
+        door = Door(settings.network, env, state.parent / RATES)
+        checks, past = Checks(settings.checks, env), Past(repos.vault, state)
+        return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, checks, door, past)
 
     def perform(self, run: Run) -> Result:
         """What a task is: its handler, with the little of the world that it may see. Raises what it raises."""
@@ -71,6 +77,7 @@ class Bench:
         params = handler.understand(task) if handler.understand else read_params(task, handler.params)
         memory = self.state / "memory" / handler.name
         memory.mkdir(parents=True, exist_ok=True)
+        settings, web = self.asking.settings, self.door.opened(run.check, run.deadline)
         context = Context(
             task=task,
             now=run.started,
@@ -82,9 +89,13 @@ class Bench:
             memory=memory,
             run_dir=run.folder.path,
             leaves=self.asking.leaves(decision),
-            opinions=self.asking.settings.model.opinions,
+            opinions=settings.model.opinions,
             repo=self.repos.of(run.check),
             logs={name: partial(last_lines, log.path) for name, log in self.asking.settings.logs.items()},
+            web=web,
+            recipients=recipients(settings, web),
+            mailboxes=mailboxes(settings, web),
+            shared=run.claim.shared,
             worker=run.worker or self.asking.settings.worker.name,
             attempt=run.claim.attempt,
             past=self.past,

@@ -39,6 +39,8 @@ LAYERS = (
     ("lookout", "remembered"),
     ("inbox", "board", "requests", "claims", "runs", "journal", "plans", "watch", "patience", "budget", "courtesy"),
     ("route",),
+    ("correspondents",),
+    ("web",),
     ("handlers",),
     ("models",),
     ("money",),
@@ -49,11 +51,13 @@ LAYERS = (
     ("gate",),
     ("config", "frontmatter", "redact", "schema", "defaults"),
     ("vault.values",),
-    ("clock", "crash", "text", "turns"),
+    ("clock", "crash", "text", "turns", "hostnames"),
     ("errors",),
 )
 # Inside a function, because what they pull in is slow to import and most commands never need it.
-LAZY = {("models.backends", f"models.{name}") for name in ("ollama", "openai", "embedded", "shelf")}
+LAZY = {("models.backends", f"models.{name}") for name in ("ollama", "openai", "embedded", "shelf")} | {
+    ("web.door", "web.exchange")
+}
 
 
 def modules() -> dict[str, ast.Module]:

@@ -6,11 +6,14 @@ Every key is explained in `docs/reference.md`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from agent.hostnames import entry_of, joined
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _MODEL = re.compile(r"[^\s\x00-\x1f]{1,200}")
@@ -37,7 +40,12 @@ def _alias(target: str) -> str:
     return target
 
 
+def _host(text: str) -> str:
+    return joined(*entry_of(text))
+
+
 Hours = Annotated[str, AfterValidator(_hours)]
+HostEntry = Annotated[str, AfterValidator(_host)]
 Name = Annotated[str, AfterValidator(_name)]
 AliasTarget = Annotated[str, AfterValidator(_alias)]
 Thinking = Literal["off", "low", "medium", "high"]
@@ -60,7 +68,7 @@ class Limit:
 class Section(BaseModel):
     """One table of a settings file. Each key is explained in `docs/reference.md`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 def limit_of(section: type[Section], key: str) -> Limit | None:
@@ -170,8 +178,30 @@ class Price(Section):
     dated: date
 
 
+class HostPolicy(Section):
+    """What tasks may do at one host. `per_minute` None: what `network.per_minute` says."""
+
+    per_minute: float | None = Field(None, gt=0, le=6000)
+    post: bool = False
+    blocked: bool = False
+
+
+class WebSecret(Section):
+    """A secret that goes along with requests to these hosts, and to no other. `prefix` stands before its value."""
+
+    env: str = Field("", max_length=200)
+    value: SecretStr | None = None
+    hosts: tuple[HostEntry, ...] = Field(min_length=1)
+    prefix: str = Field("", max_length=100, pattern=r"^[\x20-\x7e]*$")
+
+
 class Network(Section):
-    allowed_hosts: tuple[str, ...] = ()
+    """What tasks may reach. Hosts are `host` (every port) or `host:port`, exact."""
+
+    allowed_hosts: tuple[HostEntry, ...] = ()
+    per_minute: float = Field(60.0, gt=0, le=6000)
+    hosts: Mapping[HostEntry, HostPolicy] = {}
+    secrets: Mapping[Name, WebSecret] = {}
 
 
 class Secrets(Section):
@@ -215,6 +245,40 @@ class Executor(Command):
     input_tokens: str = Field("usage.input_tokens", max_length=500)
     output_tokens: str = Field("usage.output_tokens", max_length=500)
     model: str = Field("model", max_length=500)
+
+
+_URL = r"^https?://[^\s]+$"
+_HEADER = r"^[A-Za-z0-9-]{1,100}$"
+
+
+class Recipient(Section):
+    """Where messages may be sent, under a name. `text_key`: the key of the message in the JSON that is posted; "": the
+    message alone, as plain text. `idempotent`: the server knows its `Idempotency-Key` again and acts once."""
+
+    url: str = Field(max_length=2000, pattern=_URL)
+    aliases: tuple[str, ...] = ()
+    text_key: str = Field("text", max_length=60)
+    secret: Name = ""
+    header: str = Field("Authorization", pattern=_HEADER)
+    idempotent: bool = False
+
+
+class Mailbox(Section):
+    """A mailbox over HTTP: a GET of `url` with the last number in `since_key` gives JSON; a POST of `{"seq": N}` to
+    `ack` acknowledges. `messages`, `seq`, `text`, `sender`, `id`: JMESPath expressions, the last four in one message.
+    `tasks`: what becomes of each message in the inbox."""
+
+    url: str = Field(max_length=2000, pattern=_URL)
+    ack: str = Field("", max_length=2000, pattern=r"^(https?://[^\s]+)?$")
+    since_key: str = Field("since", max_length=60, pattern=r"^[A-Za-z0-9_.-]*$")
+    messages: str = Field("messages", max_length=500)
+    seq: str = Field("seq", max_length=500)
+    text: str = Field("text", max_length=500)
+    sender: str = Field("from", max_length=500)
+    id: str = Field("id", max_length=500)
+    secret: Name = ""
+    header: str = Field("Authorization", pattern=_HEADER)
+    tasks: Literal["off", "draft", "open"] = "off"
 
 
 class ListedLog(Section):

@@ -22,12 +22,14 @@ from agent.config.tables import (
     LocalLead,
     LocalModel,
     LocalSync,
+    Mailbox,
     Money,
     Name,
     Network,
     Ollama,
     Price,
     Provider,
+    Recipient,
     Sandbox,
     Seconds,
     Secrets,
@@ -87,6 +89,8 @@ class LocalConfig(VaultSettings):
     executors: Mapping[Name, Executor] = {}
     repos: Mapping[Name, ListedRepo] = {}
     logs: Mapping[Name, ListedLog] = {}
+    recipients: Mapping[Name, Recipient] = {}
+    mailboxes: Mapping[Name, Mailbox] = {}
 
 
 class Settings(LocalConfig):

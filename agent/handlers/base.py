@@ -19,7 +19,7 @@ from agent.vault.values import Result, Role, Task, Tier
 class Params(BaseModel):
     """Base of every type's parameters. Unknown keys are kept out, so a typing mistake is told, not ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, defer_build=True)
 
 
 class NoParams(Params):
@@ -106,12 +106,15 @@ class Web(Protocol):
     machine's settings, never from a model.
 
     `secrets` maps header names to names of secrets that this machine's settings bind to hosts. `accept` lists the media
-    types that count (`application/json`, `text/*`); none: every one. `limit` bounds the decoded body, in bytes. A GET
+    types that count (`application/json` with its kin, `text/*`); none: every one. `limit` bounds the decoded body, in
+    bytes: more is Refused, and cut off where it is an error's or answers a POST. Headers and secrets do not follow a
+    redirect to another host. A GET
     waits for its turn where the host's rate asks for it, and follows redirects, each of which is judged anew; a POST
     follows none. An answer with an error status is a Reply like any other.
 
     Raises Refused for what a rule forbids (address, size, media type, secret), ServerAway when nothing was answered and
-    trying again is safe, AnswerLost when a POST may have been taken, TimeUp when the run was cancelled or is over.
+    trying again is safe, AnswerLost when a POST may have been taken, also when it was cut off with the run, TimeUp
+    when the run was cancelled or is over. Threads of one run may use it side by side.
     """
 
     def get(
@@ -169,6 +172,46 @@ class NoPast:
         return None
 
 
+class Recipient(Protocol):
+    """Somebody to whom this machine's settings let messages be sent. `idempotent`: sending one twice under one key
+    does no harm."""
+
+    @property
+    def aliases(self) -> Sequence[str]: ...
+
+    @property
+    def idempotent(self) -> bool: ...
+
+    def send(self, text: str, key: str) -> Reply: ...  # raises as `Web.post` does
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a mailbox; `seq` is its number, and `id` names it for good."""
+
+    seq: int
+    id: str
+    sender: str
+    text: str
+
+
+class Mailbox(Protocol):
+    """A mailbox that this machine's settings list. `tasks`: `off`, `draft` or `open`, what becomes of each message."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def tasks(self) -> str: ...
+
+    @property
+    def acknowledges(self) -> bool: ...  # whether there is a way to tell it what arrived
+
+    def messages(self, since: int | None) -> list[Message]: ...  # raises as `Web.get`, and Refused for another shape
+
+    def acknowledge(self, seq: int) -> None: ...  # raises as `Web.post`, and Refused when it says no
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """All that a handler may see and do. It holds no Desk, no git, no configuration."""
@@ -190,6 +233,9 @@ class Context:
     past: Past = NoPast()  # noqa: RUF009  (it has no state)
     web: Web = NoWeb()  # noqa: RUF009  (it has no state)
     logs: Mapping[str, Callable[[], Iterable[str]]] = field(default_factory=dict)  # lines of listed logs
+    recipients: Mapping[str, Recipient] = field(default_factory=dict)
+    mailboxes: Mapping[str, Mailbox] = field(default_factory=dict)
+    shared: bool = False  # other machines can see the task: an earlier attempt may have been theirs
     worker: str = ""  # who runs this; a file of which each worker has its own carries the name
     attempt: int = 1  # more than 1: an earlier run of this task, here or elsewhere, was cut off
 
