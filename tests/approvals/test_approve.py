@@ -387,6 +387,33 @@ def test_another_machine_with_another_plan_asks_anew(pair: tuple[Vault, Vault]) 
     assert first.outcomes() == {task: 1} == second.outcomes()
 
 
+def test_d10_a_tick_that_comes_too_late_does_not_hold_the_branch_up(pair: tuple[Vault, Vault]) -> None:
+    first, second = pair
+    task = ask(first)
+    synced(second)
+    tick(first, task)
+    assert first.run_once(ok=(0,))["done"] == 1
+    tick(second, task)
+    synced(second)
+    assert (moved(second), file(second, task).exists(), second.git("status", "--short")) == (True, False, "")
+    assert second.outcomes() == {task: 1}
+
+
+def test_d10_a_tick_on_a_plan_that_is_void_by_now_gives_way_to_the_new_one(pair: tuple[Vault, Vault]) -> None:
+    first, second = pair
+    task = ask(first)
+    synced(second)
+    first.write("notes/a.md", "changed\n")
+    first.commit()
+    file(first, task).unlink()
+    assert first.run_once(ok=(0,))["waiting"] == 1
+    tick(second, task)
+    synced(second)
+    text = file(second, task).read_text("utf-8")
+    assert ("- [ ] Approve" in text, text) == (True, file(first, task).read_text("utf-8"))
+    assert not moved(second)
+
+
 # -- before anything is dropped for good ---------------------------------------------------------------------------
 
 
