@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from agent.alerts import AlertHook
 from agent.asking import Asking
 from agent.checks import Checks
 from agent.correspondents import mailboxes, recipients
@@ -41,6 +42,7 @@ class Bench:
     lead: Lead
     checks: Checks
     door: Door
+    alerts: AlertHook
     past: Past
 
     @classmethod
@@ -52,8 +54,11 @@ class Bench:
         purse = Purse(settings, state)
         lead = Lead(settings, Executors(settings.executors, env), overlay, purse, asking.ask_named)
         door = Door(settings.network, env, state.parent / RATES)
-        checks, past = Checks(settings.checks, env), Past(repos.vault, state)
-        return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, checks, door, past)
+        checks = Checks.of(settings, env, state, repos.vault)
+        return cls(
+            state, overlay, asking, settings.tasks.max_attempts, repos, lead, checks, door,
+            AlertHook(settings, door, env), Past(repos.vault, state),
+        )  # fmt: skip
 
     def perform(self, run: Run) -> Result:
         """What a task is: its handler, with the little of the world that it may see. Raises what it raises."""
@@ -98,6 +103,9 @@ class Bench:
             shared=run.claim.shared,
             worker=run.worker or self.asking.settings.worker.name,
             attempt=run.claim.attempt,
+            checks=self.checks.of_run(run),
+            model=decision.who is Who.LOCAL,
+            alert=self.alerts.of(run),
             past=self.past,
         )
         result = self.checks.judge(run, handler.run(context, params))

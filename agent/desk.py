@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent import facts
+from agent import facts, selfview
 from agent.approving import Approvals
 from agent.asking import Asking
 from agent.bench import Bench
@@ -365,14 +365,23 @@ class Desk:
     def facts(self) -> Mapping[str, Any]:
         """What handlers may know of the worker and the vault."""
         self.asking.health()
+        runs = facts.recent_runs(self.root, 10_000)
         return {
             "worker": self.worker,
             "queue": self.intake.counts(),
-            "recent": facts.recent_runs(self.root),
+            "recent": runs[: facts.RECENT],
+            "failed": facts.unseen_failures(self.root, runs),
+            "day": facts.last_day(runs, utc_now()),
             "models": facts.models(self.asking.known()),
-            "sync": {"waiting": len(self.journal.owed), "problem": self.outlet.stuck if self.outlet.blocked else ""},
+            "sync": selfview.sync(self.journal, self.outlet, self.exchange),
             "disk": facts.disk(self.root),
+            "state_disk": facts.other_disk(self.state, self.root),
             "handoffs": facts.handoffs(self.root),
             "mailboxes": facts.mailboxes(self.state),
+            "tasks": selfview.tasks(self.intake.waiting(), self.workbench.runs),
+            "workers": selfview.workers(self._rows(stopped=False), self.workbench.lanes),
+            "neighbours": self.neighbours.presence.elsewhere if self.neighbours else None,
+            "money": selfview.money(self.settings, self.state, utc_now()),
+            "inbox": self.intake.trouble,
             "quiet_beats": self.journal.quiet,
         }

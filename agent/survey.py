@@ -31,7 +31,10 @@ from agent.past import Past
 from agent.rehearsing import Rehearsal
 from agent.route.router import Router
 from agent.route.types import KNOWN_TYPES
+from agent.sandbox import Sandbox
+from agent.text import parse_utc
 from agent.vault.finished import Archive
+from agent.vault.handoff import ends_soon
 from agent.vault.layout import invalid_report_path
 from agent.vault.task import read_task
 from agent.vault.values import Status, Task
@@ -220,6 +223,11 @@ class Survey:
         detail = f"a server answers at {url}; gofer doctor asks it for the model"
         return {"name": name, "provider": provider, "ok": True, "detail": detail, "fix": ""}
 
+    @property
+    def sandbox(self) -> Sandbox:
+        """The sandbox around checks, as this machine's settings wish it."""
+        return Sandbox(self.settings.sandbox.level, self.env)
+
     def problems(self, items: list[Item]) -> list[dict[str, str]]:
         """What needs a person, each with where and one thing to do."""
         found = [_problem(f.what, f.where, f.fix) for f in self.settings.findings]
@@ -237,15 +245,10 @@ class Survey:
             found.append(_problem(trouble, str(self.root / "inbox"), "gofer doctor"))
         if facts.disk(self.root)["free_bytes"] < FULL_DISK:
             found.append(_problem("the disk is nearly full", str(self.root), "make room"))
-        for handed in facts.handoffs(self.root):
-            if (
-                handed["status"] == "open"
-                and handed["expires"]
-                and handed["expires"] < f"{self.now:%Y-%m-%dT%H:%M:%SZ}"
-            ):
-                found.append(
-                    _problem(f"hand-off {handed['id']} expired unanswered", handed["path"], "answer it, or retry")
-                )
+        closed = self.settings.sandbox.level == "restricted" and self.settings.checks
+        if closed and (none := self.sandbox.found).path is None:
+            found.append(_problem(f"checks cannot run: {none.trouble}", "sandbox.level in config.toml", none.fix))
+        found += self._handoffs()
         broken = [item for item in items if item.reason and f" {NO_ANSWER}: " in item.reason]
         found += [_broken(item) for item in broken]
         ready = [item for item in items if item.state == Status.OPEN]
@@ -254,6 +257,28 @@ class Survey:
                 _problem(f"{counted(len(ready), 'task')} ready and no worker runs here", str(self.root), "gofer run")
             )
         return found
+
+    def _handoffs(self) -> Iterator[dict[str, str]]:
+        """The hand-offs that nobody has answered, and that end soon or have."""
+        for handed in facts.handoffs(self.root):
+            if handed["status"] not in ("open", "claimed"):
+                continue
+            created, expires = parse_utc(handed["created"]), parse_utc(handed["expires"])
+            left, age = (expires - self.now).total_seconds(), (self.now - created).total_seconds()
+            if left <= 0:
+                said = f"hand-off {handed['id']} expired unanswered"
+                yield _problem(said, handed["path"], "answer it, or retry")
+            elif ends_soon(left, age):
+                said = f"hand-off {handed['id']} expires in {int(left // 3600)} h without an answer"
+                yield _problem(said, handed["path"], f"gofer handoff show {handed['id']}")
+
+
+def stop_problem(stop: str, since: float, now: datetime) -> dict[str, str] | None:
+    """A vault that has been stopped for so long that somebody may have forgotten it. No heartbeat can tell that."""
+    days = int((now.timestamp() - since) // OLD)
+    if not stop or days < 1:
+        return None
+    return _problem(f"nothing has started for {days} day{'s' * (days != 1)}, heartbeats neither", stop, "gofer resume")
 
 
 def counted(count: int, what: str) -> str:

@@ -16,7 +16,7 @@ from agent.models.backends import Target
 from agent.runner import AnyLane, Ended, Run, Timed
 from agent.runs import RunFolders
 from agent.swapping import Swapping
-from agent.vault.values import Decision, Result, Status, Task, Who
+from agent.vault.values import Decision, Result, Status, Task, Tier, Who
 
 HANDOFF_LIMIT = 60.0  # seconds, for a run that only writes a hand-off
 
@@ -78,6 +78,8 @@ class Workbench:
         """Send a task into its lane: code and hand-offs run at once, what waits for a model or for another machine
         beside them. One whose result is `known` has ended already."""
         handler = HANDLERS.get(decision.type)
+        if handler and handler.words_when and claim.attempt == 1 and not cancelled and handler.words_when(task):
+            decision = self._with_words(task, decision)
         limit = task.timeout or self.time_limit(decision.type, handler.limit if handler else HANDOFF_LIMIT)
         limit += self.bench.lead.seconds(task, decision)
         folder = self.folders.open(task.id, task.raw, now)
@@ -95,6 +97,16 @@ class Workbench:
         if task.problem is None and not cancelled and not self.quick(task, decision):
             lane = self.local if decision.who is Who.LOCAL else self.outside
         lane.start(run, lambda run: _timed(work, self.bench, run))
+
+    def _with_words(self, task: Task, decision: Decision) -> Decision:
+        """Code whose report a local model words, if one of this machine's stands ready now. It never waits for it."""
+        asking = self.bench.asking
+        if decision.who is not Who.CODE or task.model == "none" or self.away("local"):
+            return decision
+        if not asking.backends.is_local(asking.target("local").provider):
+            return decision
+        reason = f"{decision.reason}; {asking.target('local').model} words the report"
+        return replace(decision, tier=Tier.STANDARD, who=Who.LOCAL, model="local", reason=reason)
 
     def collect(self) -> list[tuple[Run, Timed]]:
         """What has ended: code within a second of its start, and what took longer when it is finished."""
