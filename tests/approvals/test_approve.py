@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from agent import frontmatter
+from agent import facts, frontmatter
 from agent.schema import schema
 from agent.text import normal_form
 from tests.support import Vault, clone, git, make_vault, wait_for
@@ -287,6 +287,15 @@ def test_what_acts_while_it_runs_is_asked_for_before_it_runs(vault: Vault, tmp_p
     tick(vault, task)
     assert vault.run_once(ok=(0,))["done"] == 1
     assert git(site, "branch", "--list", "idea").strip() == "idea"
+
+
+def test_a_failure_after_a_yes_is_not_taken_as_seen(vault: Vault) -> None:
+    task = ask(vault, "Fetch it", type="git", op="fetch", repo="nowhere")
+    tick(vault, task)
+    assert vault.run_once(ok=(1,))["failed"] == 1
+    assert [decision["decision"] for decision in decisions(vault)] == ["approved"]
+    unseen = facts.unseen_failures(vault.root, facts.recent_runs(vault.root))
+    assert [line["task"] for line in unseen] == [task]
 
 
 def test_what_is_the_leads_is_asked_for_before_it_is_handed_off(vault: Vault) -> None:
