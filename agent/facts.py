@@ -68,7 +68,8 @@ def mailboxes(state: Path) -> list[dict[str, Any]]:
     for path in sorted((state / "memory" / "mailbox").glob("*.json")):
         try:
             said = json.loads(path.read_text("utf-8"))
-            behind = [message for message in said["kept"] if said["acked"] is None or message["seq"] > said["acked"]]
+            known = said["acked"] if said["acknowledges"] else said["seq"]
+            behind = [message for message in said["kept"] if known is None or message["seq"] > known]
             found.append(
                 {"name": said["box"], "unread": len(behind), "seq": said["seq"], "last_poll": said["polled"],
                  "problem": said["problem"]}
