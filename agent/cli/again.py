@@ -91,7 +91,7 @@ def _cancel_here(desk: Desk, task: str, path: str) -> tuple[str, str]:
     bell, deadline = Bell(), time.monotonic() + PATIENCE
     while True:
         tick = road(desk, datetime.now(UTC))
-        if any(record.task == task for record in tick.published):
+        if any(record.task == task and record.status != Status.WAITING for record in tick.published):
             return "cancelled", ""
         settling = path in desk.intake.look.settling
         if desk.outlet.blocked or not (tick.owed or settling or tick.more) or time.monotonic() > deadline:
