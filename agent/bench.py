@@ -54,8 +54,9 @@ class Bench:
         purse = Purse(settings, state)
         lead = Lead(settings, Executors(settings.executors, env), overlay, purse, asking.ask_named)
         door = Door(settings.network, env, state.parent / RATES)
+        checks = Checks.of(settings, env, state, repos.vault)
         return cls(
-            state, overlay, asking, settings.tasks.max_attempts, repos, lead, Checks(settings.checks, env), door,
+            state, overlay, asking, settings.tasks.max_attempts, repos, lead, checks, door,
             AlertHook(settings, door, env), Past(repos.vault, state),
         )  # fmt: skip
 
@@ -102,6 +103,7 @@ class Bench:
             shared=run.claim.shared,
             worker=run.worker or self.asking.settings.worker.name,
             attempt=run.claim.attempt,
+            checks=self.checks.of_run(run),
             model=decision.who is Who.LOCAL,
             alert=self.alerts.of(run),
             past=self.past,

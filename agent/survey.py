@@ -31,6 +31,7 @@ from agent.past import Past
 from agent.rehearsing import Rehearsal
 from agent.route.router import Router
 from agent.route.types import KNOWN_TYPES
+from agent.sandbox import Sandbox
 from agent.text import parse_utc
 from agent.vault.finished import Archive
 from agent.vault.handoff import ends_soon
@@ -222,6 +223,11 @@ class Survey:
         detail = f"a server answers at {url}; gofer doctor asks it for the model"
         return {"name": name, "provider": provider, "ok": True, "detail": detail, "fix": ""}
 
+    @property
+    def sandbox(self) -> Sandbox:
+        """The sandbox around checks, as this machine's settings wish it."""
+        return Sandbox(self.settings.sandbox.level, self.env)
+
     def problems(self, items: list[Item]) -> list[dict[str, str]]:
         """What needs a person, each with where and one thing to do."""
         found = [_problem(f.what, f.where, f.fix) for f in self.settings.findings]
@@ -239,6 +245,9 @@ class Survey:
             found.append(_problem(trouble, str(self.root / "inbox"), "gofer doctor"))
         if facts.disk(self.root)["free_bytes"] < FULL_DISK:
             found.append(_problem("the disk is nearly full", str(self.root), "make room"))
+        closed = self.settings.sandbox.level == "restricted" and self.settings.checks
+        if closed and (none := self.sandbox.found).path is None:
+            found.append(_problem(f"checks cannot run: {none.trouble}", "sandbox.level in config.toml", none.fix))
         found += self._handoffs()
         broken = [item for item in items if item.reason and f" {NO_ANSWER}: " in item.reason]
         found += [_broken(item) for item in broken]

@@ -16,7 +16,8 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("smoke", "capability"),
-    ("worker", "checkup", "throwaway", "smoke_checks"),
+    ("worker", "checkup", "throwaway", "smoke_checks", "sample_server"),
+    ("confining",),
     ("road", "crew.program"),
     ("desk", "survey", "neighbours", "doctoring"),
     ("selfview",),
@@ -34,6 +35,7 @@ LAYERS = (
     ("publish", "asking", "repos", "past", "admission", "identity", "tray", "newvault", "stopping", "crew"),
     ("commanding",),
     ("executors",),
+    ("sandbox",),
     ("runner", "facts", "remotes", "process", "paying", "swapping", "measuring"),
     ("ground",),
     ("sync", "presence"),
@@ -52,7 +54,8 @@ LAYERS = (
     ("gate",),
     ("config", "frontmatter", "redact", "schema", "defaults"),
     ("vault.values",),
-    ("clock", "crash", "text", "turns", "hostnames"),
+    ("limits",),
+    ("clock", "crash", "marked", "text", "turns", "hostnames"),
     ("errors",),
 )
 # Inside a function, because what they pull in is slow to import and most commands never need it.

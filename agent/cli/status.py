@@ -59,6 +59,7 @@ def collect(root: Path) -> dict[str, Any]:
         "stopped": bool(stop),
         "stopped_by": stop,
         "watching": survey.board.get("watching", "") if survey.working else "",
+        "sandbox": survey.sandbox.words(),
         "quiet_beats": survey.board.get("quiet_beats", 0),
     }
 
@@ -101,6 +102,7 @@ def _show(root: Path, data: dict[str, Any]) -> None:
     click.echo(f"Git      {_git(data['sync'])}")
     for model in data["models"]:
         click.echo(f"Model    {model['name']}: {model['detail']}" + (f" ({model['fix']})" if model["fix"] else ""))
+    click.echo(f"Sandbox  {data['sandbox']}")
     for problem in data["problems"]:
         where = f" [{problem['where']}]" if problem["where"] else ""
         click.echo(f"Problem  {problem['what']}{where}\n         do: {problem['fix']}")

@@ -12,7 +12,7 @@ from agent.config.tables import (
     Alias,
     AliasTarget,
     Backends,
-    Command,
+    Check,
     Embedded,
     Executor,
     Handoffs,
@@ -86,7 +86,7 @@ class LocalConfig(VaultSettings):
     secrets: Secrets = Secrets()
     prices: Mapping[AliasTarget, Price] = {}
     providers: Mapping[Name, Provider] = {}
-    checks: Mapping[Name, Command] = {}
+    checks: Mapping[Name, Check] = {}
     executors: Mapping[Name, Executor] = {}
     alerts: Alerts = Alerts()
     repos: Mapping[Name, ListedRepo] = {}

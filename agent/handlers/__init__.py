@@ -13,6 +13,7 @@ from agent.handlers import (
     compose,
     config_edit,
     extract,
+    fetch,
     file,
     forward,
     git,
@@ -20,6 +21,7 @@ from agent.handlers import (
     logs,
     mailbox,
     organize,
+    run_checks,
     status,
     summarize,
     undo,
@@ -37,6 +39,7 @@ HANDLERS: Mapping[str, Handler] = {
     "compose": compose.HANDLER,
     "config": config_edit.HANDLER,
     "extract": extract.HANDLER,
+    "fetch": fetch.HANDLER,
     "file": file.HANDLER,
     "forward": forward.HANDLER,
     "git": git.HANDLER,
@@ -46,6 +49,7 @@ HANDLERS: Mapping[str, Handler] = {
     "organize": organize.HANDLER,
     "status": status.HANDLER,
     "summarize": summarize.HANDLER,
+    "test": run_checks.HANDLER,
     "undo": undo.HANDLER,
 }
 

@@ -67,7 +67,7 @@ def _make(vault: Path, notes: int) -> int:
     names = [f"note-{number:05}" for number in range(notes - days)]
     for number, name in enumerate(names):
         folder = f"memory/projects/{number // 100:03}"
-        text = f"---\ntitle: {name}\ntags: [work, year/2026]\nup: \"[[{chance.choice(names)}]]\"\n---\n# {name}\n\n"
+        text = f'---\ntitle: {name}\ntags: [work, year/2026]\nup: "[[{chance.choice(names)}]]"\n---\n# {name}\n\n'
         text += "".join(_paragraph(chance, names, days) for _ in range(chance.randint(2, 12)))
         total += _write(vault / folder / f"{name}.md", text)
     for number in range(days):
