@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from tests.e2e.support import House
+from tests.e2e.test_model_tasks import FAST
+from tests.engine.faults import Say
+from tests.engine.standin import OllamaStandIn
 from tests.support import snapshot
 
 TODAY = datetime.now(UTC).date()
@@ -146,3 +151,20 @@ def test_a_dry_run_of_the_worker_shows_the_plan_of_the_moves(house: House) -> No
     day = TODAY - timedelta(days=41)
     assert any(f"memory/daily/{day:%Y/%m}/{day}.md" in line for line in row["plan"])
     assert (house.root / f"memory/daily/{day}.md").exists()
+
+
+def test_a_model_that_stands_ready_words_the_day_and_one_that_is_away_changes_nothing(
+    tmp_path: Path, standin: OllamaStandIn
+) -> None:
+    standin.faults.append(Say(json.dumps({"text": "Three old day notes were filed.", "confidence": 0.9})))
+    for place, url in (("ready", standin.url), ("away", "")):
+        (tmp_path / place).mkdir()
+        house = House(tmp_path / place, settings=FAST, ollama=url)
+        _notes(house, 3)
+        house.drop("tidy.md", "---\nstatus: open\ntype: organize\nwording: true\n---\n")
+        (record,) = house.drain()
+        report, header = house.report("tidy") or "", house.header("tidy")
+        assert record.status == "done"
+        assert "Moved 3 files" in report and "\n- Filed: 3 files\n" in report
+        assert ("## Summary\nIn short: Three old day notes were filed.\n" in report) == bool(url)
+        assert header["model"] == ("qwen3:8b" if url else "none")

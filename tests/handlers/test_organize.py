@@ -145,6 +145,14 @@ def test_more_than_the_limit_waits_for_the_next_run(place: Place) -> None:
     assert len(place.paths("memory/texts")) == 5
 
 
+def test_d13_a_note_with_a_secret_stays_since_its_new_place_would_not_be_committed(place: Place) -> None:
+    place.put("memory/daily/2026-10-01.md", f"the key is AKIA{'ABCDEFGH' * 2}\n")
+    place.put("memory/daily/2026-10-02.md", "another day\n")
+    result = place.do(only="file")
+    assert place.paths() == ["memory/daily/2026-10-01.md", "memory/daily/2026/10/2026-10-02.md"]
+    assert any("looks like a secret (aws" in line for line in result.findings)
+
+
 # -- names in use ----------------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from agent.handlers.organize.library import Library, Note
 from agent.handlers.organize.links import WIKI, Link, encoded
 from agent.handlers.organize.moving import Move, Moves
 from agent.handlers.organize.names import NOTE, Names, fold, folder_of, relative
+from agent.redact import find_tokens
 from agent.vault.values import Change
 
 LARGEST_MOVED = 16 << 20  # bytes of a file that is moved
@@ -46,6 +47,7 @@ def plan_changes(ctx: Context, library: Library, moves: Moves) -> Plan:
         ctx.check()
         try:
             content = _content(ctx, library.notes[move.old], move.old)
+            _no_secret(content)
         except Refused as refused:
             plan.left.append((move.old, refused.why or refused.what))
             continue
@@ -75,6 +77,12 @@ def _content(ctx: Context, note: Note, path: str) -> bytes:
     if note.digest and sha256(raw).hexdigest() != note.digest:
         raise Busy("a note was saved while it was being looked at", where=path)
     return raw
+
+
+def _no_secret(content: bytes) -> None:
+    """A file with a secret is not committed. One that git has already must not move: others would only see it go."""
+    if kinds := sorted(set(find_tokens(content.decode("utf-8", "replace")))):
+        raise Refused("it is not moved", why=f"it holds what looks like a secret ({', '.join(kinds)})")
 
 
 def _edited(
