@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from agent.errors import BadConfig, Busy, Doubt, Refused
 from agent.files import Beneath
 from agent.files.group import change_all
 from agent.handlers.organize import HANDLER, understand
+from agent.handlers.organize.rules import load_rules
 from agent.vault.values import Task
 from tests.handlers.organize_place import Place
 
@@ -398,6 +400,8 @@ def test_a_run_that_starts_again_after_a_crash_tells_the_same_day(place: Place) 
     first = place.ask(scheduled=True)
     assert place.ask(scheduled=True, again=True) == first
     assert place.ask(scheduled=True).sections == first.sections, "its report never came out"
+    place.put(f"memory/tasks/2026-11/organize-{place.number}.md")
+    assert place.ask(scheduled=True).quiet, "it came out, and was taken out of the outbox since"
 
 
 # -- the rules page --------------------------------------------------------------------------------------------------
@@ -450,6 +454,17 @@ def test_the_page_of_a_new_vault_is_the_one_that_counts_where_there_is_none(plac
     without = place.ask(only="file")
     place.put("prompts/organize.md", default_file("prompts/organize.md").replace("\n", "\r\n"))
     assert place.ask(only="file").changes == without.changes != ()
+
+
+def test_the_page_for_users_shows_only_rules_and_requests_that_work() -> None:
+    page = (Path(__file__).parents[2] / "docs/errands/organize.md").read_text("utf-8")
+    tables = [part for part in page.split("\n\n") if part.startswith("| When |")]
+    assert [len(load_rules(table)) for table in tables] == [4, 2]
+    assert tables[0] in default_file("prompts/organize.md")
+    said = page.partition("Other requests that are understood: ")[2].partition(". What cannot")[0]
+    requests = re.findall(r"`([^`]+)`", said)
+    assert len(requests) == 6
+    assert all(asked(request) for request in requests)
 
 
 # -- plain English ---------------------------------------------------------------------------------------------------
