@@ -104,7 +104,7 @@ def _may_be_taken(call: Call, wire: Wire) -> bool:
 
 
 def _broken(call: Call, wire: Wire, why: str, fix: str = "") -> ServerAway:
-    why = shorten("".join(char if char.isprintable() else "?" for char in why), 200)
+    why = shorten("".join(char if char.isprintable() else "?" for char in why).rstrip("."), 200)
     if _may_be_taken(call, wire):
         return AnswerLost("what was sent may have been taken, but no answer came", where=call.target.shown, why=why)
     what = "the server gave no usable answer" if wire.sent else "the server is not reached"

@@ -33,10 +33,12 @@ class Policy:
         return replace(self, granted=self.granted | entries)
 
     def check(self, target: Target, method: str) -> None:
-        """Raise Refused when the host, the port or the method is not allowed."""
+        """Raise Refused when the host, the port or the method is not allowed. Looks nothing up."""
         if any(policy.blocked for policy in self._policies(target)):
             fix = f'take blocked out of [network.hosts."{target.name}"] in this machine\'s config.toml'
             raise Refused("this machine's settings block the host", where=target.shown, fix=fix)
+        if target.is_address:  # its own reason says more than its port's
+            self.reachable(target, [target.host])
         if target.port not in PORTS and not self._named(target):
             why = f"public hosts are reached at ports {', '.join(map(str, PORTS))}"
             raise Refused("the port is not reached", where=target.shown, why=why, fix=_allow(target))
@@ -94,4 +96,4 @@ class Policy:
 
 
 def _allow(target: Target) -> str:
-    return f'to allow it, add "{target.entry}" to allowed_hosts in [network] of this machine\'s config.toml'
+    return f'add "{target.entry}" to allowed_hosts in [network] of this machine\'s config.toml'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
 import zlib
 from collections.abc import Iterator
@@ -231,3 +232,27 @@ def test_a_name_that_nobody_knows_is_told(opener: Opener) -> None:
     with pytest.raises(ServerAway, match="the host is not found") as told:
         opener(resolve=resolve).get("http://exmaple.com/")
     assert told.value.why == "Name or service not known"
+
+
+def test_s18_a_server_that_never_shakes_hands_has_so_much_time_and_no_more(opener: Opener) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ServerAway, match="is not reached") as told:
+            opener(address, seconds=0.3).get(f"https://{address}/")
+    assert "within 0.3 s" in told.value.why
+
+
+def test_s18_a_server_that_leaves_a_connection_open_has_so_much_time_and_no_more(opener: Opener) -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        place = full.getsockname()
+        waiting = [socket.socket() for _ in range(4)]  # more than its queue takes: it says nothing to the next one
+        for other in waiting:
+            other.setblocking(False)
+            other.connect_ex(place)
+        with pytest.raises(ServerAway, match="is not reached") as told:
+            opener(f"127.0.0.1:{place[1]}", seconds=0.3).get(f"http://127.0.0.1:{place[1]}/")
+        for other in waiting:
+            other.close()
+    assert "within 0.3 s" in told.value.why
