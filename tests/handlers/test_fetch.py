@@ -327,6 +327,12 @@ def test_what_is_not_as_it_should_be_is_an_anomaly_and_never_a_number(
     assert result.changes == () and result.actions[0].startswith("look at coin")
 
 
+def test_nothing_at_all_is_told_too(place: Place, server: Server) -> None:
+    server.on("/x", json_say({}), say(""))
+    assert "none of its fields is there" in said(place.fetch(f"url: {server.url}/x\nfields: ['a? = a', 'b? = b']"))
+    assert "the answer is empty" in said(place.run(_said(f"Fetch {server.url}/x")))
+
+
 def test_a_page_instead_of_json_is_named(place: Place, server: Server) -> None:
     server.on("/coin", say("<html>Sign in</html>", "text/html"))
     assert "it answered no JSON but text/html" in said(place.fetch("source: coin"))
@@ -419,6 +425,12 @@ def test_s19_a_next_page_on_another_server_is_not_followed(place: Place, server:
         assert "another server" in said(result) and other.requests == []
 
 
+@pytest.mark.parametrize("link", ["\x80", '<http://[>; rel="next"', "<>; rel=next", "nonsense", "<a;b>,,<c>;"])
+def test_a_link_header_that_cannot_be_read_is_no_defect(place: Place, server: Server, link: str) -> None:
+    server.on("/x", json_say([{"v": 1}], headers={"Link": link}))
+    place.fetch(f"url: {server.url}/x\nitems: '@'\nnext: link-header\nmax_pages: 2\nfields: [v = v]")
+
+
 def test_pages_in_a_circle_are_told(place: Place, server: Server) -> None:
     server.on("/x", json_say({"rows": [{"v": 1}], "next": "/x"}))
     result = place.fetch(f"url: {server.url}/x\nitems: rows\nnext: next\nfields: [v = v]")
@@ -445,6 +457,7 @@ def test_a_redirect_within_the_server_is_followed(place: Place, server: Server) 
         ("source: dexscreener-pairs\nchain: sui\npair: ..", "cannot be part of an address"),
         ("source: 'nothing-*'", "no source fits"),
         ("url: ftp://x/y", "is no address"),
+        ("url: 'https://[::1/x'", "Invalid IPv6 URL"),
         ("url: https://{host}/y\nhost: x", "is no address"),
         ("url: https://a.example/x\nfields: [price]", "write it as name = path"),
         ("url: https://a.example/x\nfields: ['price = a[']", "is no JMESPath"),
