@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from agent.alerts import AlertHook
 from agent.asking import Asking
 from agent.checks import Checks
 from agent.correspondents import mailboxes, recipients
@@ -18,6 +19,7 @@ from agent.files.overlay import OverlayFiles
 from agent.handlers import HANDLERS
 from agent.handlers.base import Context
 from agent.leading import Lead
+from agent.past import Past
 from agent.paying import Purse
 from agent.repos import ListedRepos
 from agent.runner import Run
@@ -40,6 +42,8 @@ class Bench:
     lead: Lead
     checks: Checks
     door: Door
+    alerts: AlertHook
+    past: Past
 
     @classmethod
     def of(
@@ -50,7 +54,11 @@ class Bench:
         purse = Purse(settings, state)
         lead = Lead(settings, Executors(settings.executors, env), overlay, purse, asking.ask_named)
         door = Door(settings.network, env, state.parent / RATES)
-        return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, Checks(settings.checks, env), door)
+        checks = Checks.of(settings, env, state, repos.vault)
+        return cls(
+            state, overlay, asking, settings.tasks.max_attempts, repos, lead, checks, door,
+            AlertHook(settings, door, env), Past(repos.vault, state),
+        )  # fmt: skip
 
     def perform(self, run: Run) -> Result:
         """What a task is: its handler, with the little of the world that it may see. Raises what it raises."""
@@ -95,9 +103,15 @@ class Bench:
             shared=run.claim.shared,
             worker=run.worker or self.asking.settings.worker.name,
             attempt=run.claim.attempt,
+            checks=self.checks.of_run(run),
+            model=decision.who is Who.LOCAL,
+            alert=self.alerts.of(run),
+            past=self.past,
         )
         result = self.checks.judge(run, handler.run(context, params))
-        self.overlay.propose(result.changes, run.number)
+        result = replace(result, changes=self.past.keep(result.changes, self.overlay.read))
+        if not run.task.approve:  # what waits for a tick is not there for anybody else
+            self.overlay.propose(result.changes, run.number)
         return result
 
     def escalate(

@@ -33,6 +33,10 @@ class RunFolder:
             with suppress(OSError):
                 os.write(self._log, f"{utc(datetime.now(UTC))} {text}\n".encode("utf-8", "replace"))
 
+    def redact(self, text: str) -> str:
+        """The text without known secrets, for what leaves the run for somebody else."""
+        return self._gate.redact(text)
+
     def keep(self, name: str, text: str) -> None:
         """Put a file beside the log."""
         with suppress(OSError):
@@ -41,6 +45,11 @@ class RunFolder:
                 os.write(handle, text.encode("utf-8", "replace"))
             finally:
                 os.close(handle)
+
+    def keep_output(self, name: str, text: str) -> Path:
+        """Put what something printed beside the log, without secrets; where that is."""
+        self.keep(name, self._gate.redact(text))
+        return self.path / name
 
     def close(self, line: str = "") -> None:
         """The last line, if there is one to add, and the end of the log."""

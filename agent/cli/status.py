@@ -13,7 +13,7 @@ import click
 from agent import stopping
 from agent.cli.screen import find_vault, json_option, print_json, vault_option
 from agent.neighbours import Neighbours, look
-from agent.survey import Survey
+from agent.survey import Survey, stop_problem
 
 
 @click.command()
@@ -44,6 +44,9 @@ def collect(root: Path) -> dict[str, Any]:
     settings = survey.settings
     around = look(root, survey.state, settings.sync.remote, settings.worker.name, survey.now)
     sync = _sync(survey, around)
+    stop = stopping.stopped(root, survey.state)
+    if forgotten := stop_problem(stop, stopping.stopped_since(root, survey.state, time.time()), survey.now):
+        problems.append(forgotten)
     if sync["state"] in ("paused", "offline") and sync["reason"]:
         problems.append({"what": f"git: {sync['state']}", "where": sync["remote"] or "", "fix": sync["reason"]})
     return {
@@ -53,9 +56,10 @@ def collect(root: Path) -> dict[str, Any]:
         "sync": sync,
         "models": survey.models(),
         "problems": problems,
-        "stopped": bool(stopping.stopped(root, survey.state)),
-        "stopped_by": stopping.stopped(root, survey.state),
+        "stopped": bool(stop),
+        "stopped_by": stop,
         "watching": survey.board.get("watching", "") if survey.working else "",
+        "sandbox": survey.sandbox.words(),
         "quiet_beats": survey.board.get("quiet_beats", 0),
     }
 
@@ -98,6 +102,7 @@ def _show(root: Path, data: dict[str, Any]) -> None:
     click.echo(f"Git      {_git(data['sync'])}")
     for model in data["models"]:
         click.echo(f"Model    {model['name']}: {model['detail']}" + (f" ({model['fix']})" if model["fix"] else ""))
+    click.echo(f"Sandbox  {data['sandbox']}")
     for problem in data["problems"]:
         where = f" [{problem['where']}]" if problem["where"] else ""
         click.echo(f"Problem  {problem['what']}{where}\n         do: {problem['fix']}")

@@ -8,10 +8,11 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from agent.config.tables import (
+    Alerts,
     Alias,
     AliasTarget,
     Backends,
-    Command,
+    Check,
     Embedded,
     Executor,
     Handoffs,
@@ -85,8 +86,9 @@ class LocalConfig(VaultSettings):
     secrets: Secrets = Secrets()
     prices: Mapping[AliasTarget, Price] = {}
     providers: Mapping[Name, Provider] = {}
-    checks: Mapping[Name, Command] = {}
+    checks: Mapping[Name, Check] = {}
     executors: Mapping[Name, Executor] = {}
+    alerts: Alerts = Alerts()
     repos: Mapping[Name, ListedRepo] = {}
     logs: Mapping[Name, ListedLog] = {}
     recipients: Mapping[Name, Recipient] = {}

@@ -20,8 +20,11 @@ from agent.handlers import (
     heartbeat,
     logs,
     mailbox,
+    organize,
+    run_checks,
     status,
     summarize,
+    undo,
 )  # fmt: skip
 from agent.handlers.base import Handler
 from agent.vault.values import Decision, Who
@@ -43,8 +46,11 @@ HANDLERS: Mapping[str, Handler] = {
     "heartbeat": heartbeat.HANDLER,
     "logs": logs.HANDLER,
     "mailbox": mailbox.HANDLER,
+    "organize": organize.HANDLER,
     "status": status.HANDLER,
     "summarize": summarize.HANDLER,
+    "test": run_checks.HANDLER,
+    "undo": undo.HANDLER,
 }
 
 

@@ -153,7 +153,9 @@ CHECKS: dict[str, Callable[[House], None]] = {
 
 
 def test_the_page_has_a_section_for_every_type_that_asks_the_model_and_for_no_other() -> None:
-    assert {name for name, handler in HANDLERS.items() if handler.tier == "standard"} == set(TYPES)
+    own_page = {page.stem for page in (Path(__file__).parent.parent.parent / "docs/errands").glob("*.md")}
+    asking = {name for name, handler in HANDLERS.items() if handler.tier == "standard"}
+    assert asking - own_page == set(TYPES)
     sections = re.findall(r"^## (\w+)$", PAGE, re.MULTILINE)
     assert sections == list(TYPES)
     assert PAGE.count("```markdown\n") == len(TYPES)
