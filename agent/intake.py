@@ -114,9 +114,11 @@ class Intake:
         self._state = self._now()
         self.trouble = ""
         try:
-            drops = self._patience.call(lambda: self._candidates(clock, now))
+            drops, schedules = self._patience.call(lambda: self._candidates(clock, now))
         except TryLater as error:
-            self.trouble, drops = str(error), []
+            self.trouble, drops, schedules = str(error), [], None
+        if schedules is not None:
+            drops = [*self._due(schedules, clock, now), *drops]
         suspects = [drop for drop in drops if self.journal.attempts.get(drop.key) and not self._rests(drop)]
         if suspects:
             innocent = [drop for drop in drops if drop not in suspects]
@@ -142,8 +144,9 @@ class Intake:
                 run.cancelled.set()
         self.holding.stop_overdue(self._running)
 
-    def _candidates(self, clock: float, now: datetime) -> list[Drop]:
-        """Look and read. Both can hang on a bad disk, so nothing else of the worker's happens in here."""
+    def _candidates(self, clock: float, now: datetime) -> tuple[list[Drop], list[Drop] | None]:
+        """Look and read: what may start, and the files of schedules that are new, None while none is looked after.
+        Both can hang on a bad disk, so nothing else of the worker's happens in here."""
         closed = not self.admitting or (self.works and bool(self.halted()))
         self.look = Look() if closed else self.inbox.look(clock, now.timestamp())
         present = {*self.look.ready, *self.look.schedules}
@@ -151,8 +154,6 @@ class Intake:
         busy = {run.drop.path for run in self._running} | {record.source for record in self.journal.owed.values()}
         known = self.journal.told | self.journal.owed.keys()  # reported, or about to be
         drops = [drop for drop in self.look.refused if drop.key not in known]
-        if not (closed or self.only):
-            drops += [drop for drop in self._due(clock, now) if not self._still_rests(drop.path, clock, drop.instance)]
         self.more, room = False, (SHARED if self.holding.exchange else BATCH) - len(self._running)
         for path in self.look.ready:
             if path in busy or self._still_rests(path, clock) or (self.only and path != self.only):
@@ -163,16 +164,21 @@ class Intake:
             drop = self.inbox.take(path, clock)
             if drop and drop.key not in self.journal.owed:
                 drops.append(drop)
-        return drops
+        if closed or self.only:
+            return drops, None
+        known_here = (self.schedules.knows(path, self.inbox.signature(path)) for path in self.look.schedules)
+        new = [path for path, known in zip(self.look.schedules, known_here, strict=True) if not known]
+        return drops, [drop for path in new if (drop := self.inbox.take(path, clock))]
 
-    def _due(self, clock: float, now: datetime) -> list[Drop]:
+    def _due(self, new: Sequence[Drop], clock: float, now: datetime) -> list[Drop]:
         """The schedules whose next run may begin, and the files in their folder that are none."""
-        for path in self.look.schedules:
-            if not self.schedules.knows(path, self.inbox.signature(path)) and (drop := self.inbox.take(path, clock)):
-                self.schedules.learn(drop, self._parsed(drop))
+        for drop in new:
+            self.schedules.learn(drop, self._parsed(drop))
         self.schedules.keep({*self.look.schedules, *self.look.settling})
         owed = [record.task for record in self.journal.owed.values() if record.schedule]
-        return self.schedules.due(now, {run.drop.path for run in self._running}, owed) if self.works else []
+        due = self.schedules.due(now, {run.drop.path for run in self._running}, owed) if self.works else []
+        fresh = (drop for drop in due if drop.key not in self.journal.owed)
+        return [drop for drop in fresh if not self._still_rests(drop.path, clock, drop.instance)]
 
     def _parsed(self, drop: Drop) -> Task:
         """The task in a file of a schedule. This too counts as an attempt, until it has gone well."""

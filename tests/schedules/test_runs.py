@@ -10,7 +10,7 @@ import pytest
 
 from agent.road import road
 from tests.schedules.support import NOON, beat, desk, ids, line, schedule
-from tests.support import Vault, make_vault
+from tests.support import Vault, make_vault, wait_for
 
 
 @pytest.fixture
@@ -222,6 +222,20 @@ def test_d12_a_bad_schedule_is_reported_once_stays_and_is_looked_at_again(vault:
         assert worker.at("12:40") == []
         assert ids(worker.at("13:00")) == ["log-20300506t1300z"]
     assert file.exists()
+
+
+def test_d12_a_bad_schedule_is_told_once_also_while_its_report_cannot_be_committed(vault: Vault) -> None:
+    with desk(vault) as worker:
+        (vault.root / ".git" / "index.lock").touch()
+        schedule(vault, "log", line("every: 30m\ncron: 0 9 * * *"))
+        for minute in range(3):
+            worker.now = NOON.replace(minute=minute)
+            wait_for(lambda: road(worker.desk, worker.now).owed)
+        (attempts,) = {record.attempt for record in worker.desk.journal.owed.values()}
+        assert (attempts, worker.desk.journal.attempts) == (1, {next(iter(worker.desk.journal.owed)): 1})
+        (vault.root / ".git" / "index.lock").unlink()
+        assert len(worker.at("12:10")) == 1
+    assert len(vault.reports()) == 1
 
 
 def test_d12_bad_parameters_are_told_at_once_and_not_when_it_is_due(vault: Vault) -> None:
