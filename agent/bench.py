@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent.asking import Asking
 from agent.checks import Checks
+from agent.documents import DocumentReader
 from agent.errors import Doubt, Refused, TaskOver
 from agent.executors import Executors
 from agent.files.overlay import OverlayFiles
@@ -79,6 +80,8 @@ class Bench:
             leaves=self.asking.leaves(decision),
             opinions=self.asking.settings.model.opinions,
             repo=self.repos.of(run.check),
+            documents=DocumentReader(run.check),
+            window=self.asking.window(decision),
             worker=run.worker or self.asking.settings.worker.name,
             attempt=run.claim.attempt,
         )

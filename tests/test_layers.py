@@ -29,7 +29,7 @@ LAYERS = (
     ("records",),
     ("leading", "checks"),
     ("pleading",),
-    ("publish", "asking", "repos", "admission", "identity", "tray", "newvault", "stopping", "crew"),
+    ("publish", "asking", "repos", "documents", "admission", "identity", "tray", "newvault", "stopping", "crew"),
     ("commanding",),
     ("executors",),
     ("runner", "facts", "remotes", "process", "paying", "swapping", "measuring"),

@@ -15,6 +15,7 @@ from agent.handlers import (
     file,
     git,
     heartbeat,
+    research,
     status,
     summarize,
 )  # fmt: skip
@@ -33,6 +34,7 @@ HANDLERS: Mapping[str, Handler] = {
     "file": file.HANDLER,
     "git": git.HANDLER,
     "heartbeat": heartbeat.HANDLER,
+    "research": research.HANDLER,
     "status": status.HANDLER,
     "summarize": summarize.HANDLER,
 }

@@ -35,6 +35,8 @@ class Files(Protocol):
 
     def read(self, path: str, limit: int = 1 << 20) -> bytes: ...
 
+    def read_pdf(self, path: str, limit: int) -> bytes: ...  # the one kind of file besides text, by this way alone
+
     def exists(self, path: str) -> bool: ...
 
     def list(self, folder: str, suffixes: Sequence[str] = ()) -> Sequence[str]: ...
@@ -146,6 +148,34 @@ class NoWeb:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """What a document says: its text (a page's as Markdown), what it claims of itself, and what was left unread."""
+
+    text: str
+    title: str = ""
+    author: str = ""
+    date: str = ""
+    notes: Sequence[str] = ()
+
+
+class Documents(Protocol):
+    """Taking a document apart that others wrote, with limits of time and memory.
+
+    `kind` is `html`, `pdf`, or `text` for text whose encoding is not known; `where` is its address or path, for the
+    errors; `charset` is what the server said, if anything. Raises Refused with the reason when it cannot be read.
+    """
+
+    def read(self, kind: str, data: bytes, where: str, charset: str = "") -> Document: ...
+
+
+class NoDocuments:
+    """The door where none is open."""
+
+    def read(self, kind: str, data: bytes, where: str, charset: str = "") -> Document:
+        raise Refused("documents cannot be read here", where=where)
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """All that a handler may see and do. It holds no Desk, no git, no configuration."""
 
@@ -164,6 +194,8 @@ class Context:
     opinions: int = 1  # how many samples of an answer must agree
     repo: Callable[[str, str], Repo] = no_repo  # repo(name, verb): a listed repository, when the verb is allowed there
     web: Web = NoWeb()  # noqa: RUF009  (it has no state)
+    documents: Documents = NoDocuments()  # noqa: RUF009  (it has no state)
+    window: int = 8192  # tokens that the model of this run holds, question and answer together
     worker: str = ""  # who runs this; a file of which each worker has its own carries the name
     attempt: int = 1  # more than 1: an earlier run of this task, here or elsewhere, was cut off
 
