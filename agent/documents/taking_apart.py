@@ -14,7 +14,7 @@ from typing import Any
 _HIDDEN = [
     "//*[@hidden or @aria-hidden='true']",
     *(
-        f"//*[contains(translate(@style, ' ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), '{style}')]"
+        f"//*[contains(translate(@style, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ ', 'abcdefghijklmnopqrstuvwxyz'), '{style}')]"
         for style in ("display:none", "visibility:hidden", "font-size:0", "opacity:0;")
     ),
     "//template | //noscript",
@@ -29,7 +29,8 @@ def html(data: bytes, _: int, charset: str) -> dict[str, Any]:
     text = trafilatura.extract(
         data, output_format="markdown", include_comments=False, include_formatting=True, prune_xpath=_HIDDEN
     )
-    about = trafilatura.extract_metadata(data)
+    # A thorough search takes any year on the page for its date, the copyright's too.
+    about = trafilatura.extract_metadata(data, date_config={"extensive_search": False, "original_date": True})
     found = about.as_dict() if about else {}
     named = {name: found.get(name) or "" for name in ("title", "author", "date")}
     return {"text": text or "", **named}

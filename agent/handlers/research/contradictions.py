@@ -15,9 +15,46 @@ MAX_SHOWN = 20
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _FIGURE = re.compile(r"\d+(?:\.\d+)*")
 _EMPTY = frozenset(
-    ["the", "of", "in", "an", "for", "and", "or", "on", "at", "to", "is", "are", "was", "were", "be", "has", "have"]
-    + ["it", "its", "by", "with", "that", "this", "per", "der", "die", "das", "des", "dem", "den", "und", "im", "am"]
-    + ["von", "fur", "für", "ist", "le", "la", "les", "du", "de", "et", "est", "el", "los"]
+    [
+        *(
+            "the",
+            "of",
+            "in",
+            "an",
+            "for",
+            "and",
+            "or",
+            "on",
+            "at",
+            "to",
+            "is",
+            "are",
+            "was",
+            "were",
+            "be",
+            "has",
+            "have",
+        ),
+        *(
+            "it",
+            "its",
+            "by",
+            "with",
+            "that",
+            "this",
+            "per",
+            "der",
+            "die",
+            "das",
+            "des",
+            "dem",
+            "den",
+            "und",
+            "im",
+            "am",
+        ),
+        *("von", "fur", "für", "ist", "le", "la", "les", "du", "de", "et", "est", "el", "los"),
+    ]
 )
 
 
