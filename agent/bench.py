@@ -21,6 +21,9 @@ from agent.repos import ListedRepos
 from agent.runner import Run
 from agent.vault.params import read_params
 from agent.vault.values import HandoffReason, Result, Status, Tier, Who
+from agent.web import Door
+
+RATES = "web-rates"  # a folder beside the state folders of all vaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Bench:
     repos: ListedRepos
     lead: Lead
     checks: Checks
+    door: Door
 
     @classmethod
     def of(
@@ -43,7 +47,8 @@ class Bench:
         settings = asking.settings
         purse = Purse(settings, state)
         lead = Lead(settings, Executors(settings.executors, env), overlay, purse, asking.ask_named)
-        return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, Checks(settings.checks, env))
+        door = Door(settings.network, env, state.parent / RATES)
+        return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, Checks(settings.checks, env), door)
 
     def perform(self, run: Run) -> Result:
         """What a task is: its handler, with the little of the world that it may see. Raises what it raises."""
@@ -82,6 +87,7 @@ class Bench:
             repo=self.repos.of(run.check),
             documents=DocumentReader(run.check),
             window=self.asking.window(decision),
+            web=self.door.opened(run.check, run.deadline),
             worker=run.worker or self.asking.settings.worker.name,
             attempt=run.claim.attempt,
         )

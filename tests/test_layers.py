@@ -38,6 +38,7 @@ LAYERS = (
     ("lookout", "remembered"),
     ("inbox", "board", "requests", "claims", "runs", "journal", "watch", "patience", "budget", "courtesy"),
     ("route",),
+    ("web",),
     ("handlers",),
     ("models",),
     ("money",),
@@ -48,11 +49,13 @@ LAYERS = (
     ("gate",),
     ("config", "frontmatter", "redact", "schema", "defaults"),
     ("vault.values",),
-    ("clock", "crash", "text", "turns"),
+    ("clock", "crash", "text", "turns", "hostnames"),
     ("errors",),
 )
 # Inside a function, because what they pull in is slow to import and most commands never need it.
-LAZY = {("models.backends", f"models.{name}") for name in ("ollama", "openai", "embedded", "shelf")}
+LAZY = {("models.backends", f"models.{name}") for name in ("ollama", "openai", "embedded", "shelf")} | {
+    ("web.door", "web.exchange")
+}
 
 
 def modules() -> dict[str, ast.Module]:

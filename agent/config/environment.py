@@ -123,9 +123,11 @@ def secret_values(local: LocalConfig, env: Mapping[str, str]) -> Iterator[str]:
         *_SECRET_NAMES,
         *local.secrets.env,
         *(provider.key_env for provider in local.providers.values() if provider.key_env),
+        *(secret.env for secret in local.network.secrets.values() if secret.env),
     ]
     found = {
         value for name, value in env.items() if any(fnmatch.fnmatchcase(name.upper(), p.upper()) for p in patterns)
     }
     found |= {provider.key.get_secret_value() for provider in local.providers.values() if provider.key}
+    found |= {secret.value.get_secret_value() for secret in local.network.secrets.values() if secret.value}
     yield from sorted(value for value in found if len(value) >= _SHORTEST_SECRET)

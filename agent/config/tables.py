@@ -6,11 +6,14 @@ Every key is explained in `docs/reference.md`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from agent.hostnames import entry_of, joined
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _MODEL = re.compile(r"[^\s\x00-\x1f]{1,200}")
@@ -37,7 +40,12 @@ def _alias(target: str) -> str:
     return target
 
 
+def _host(text: str) -> str:
+    return joined(*entry_of(text))
+
+
 Hours = Annotated[str, AfterValidator(_hours)]
+HostEntry = Annotated[str, AfterValidator(_host)]
 Name = Annotated[str, AfterValidator(_name)]
 AliasTarget = Annotated[str, AfterValidator(_alias)]
 Thinking = Literal["off", "low", "medium", "high"]
@@ -170,8 +178,30 @@ class Price(Section):
     dated: date
 
 
+class HostPolicy(Section):
+    """What tasks may do at one host. `per_minute` None: what `network.per_minute` says."""
+
+    per_minute: float | None = Field(None, gt=0, le=6000)
+    post: bool = False
+    blocked: bool = False
+
+
+class WebSecret(Section):
+    """A secret that goes along with requests to these hosts, and to no other. `prefix` stands before its value."""
+
+    env: str = Field("", max_length=200)
+    value: SecretStr | None = None
+    hosts: tuple[HostEntry, ...] = Field(min_length=1)
+    prefix: str = Field("", max_length=100, pattern=r"^[\x20-\x7e]*$")
+
+
 class Network(Section):
-    allowed_hosts: tuple[str, ...] = ()
+    """What tasks may reach. Hosts are `host` (every port) or `host:port`, exact."""
+
+    allowed_hosts: tuple[HostEntry, ...] = ()
+    per_minute: float = Field(60.0, gt=0, le=6000)
+    hosts: Mapping[HostEntry, HostPolicy] = {}
+    secrets: Mapping[Name, WebSecret] = {}
 
 
 class Secrets(Section):

@@ -107,12 +107,15 @@ class Web(Protocol):
     machine's settings, never from a model.
 
     `secrets` maps header names to names of secrets that this machine's settings bind to hosts. `accept` lists the media
-    types that count (`application/json`, `text/*`); none: every one. `limit` bounds the decoded body, in bytes. A GET
+    types that count (`application/json` with its kin, `text/*`); none: every one. `limit` bounds the decoded body, in
+    bytes: more is Refused, and cut off where it is an error's or answers a POST. Headers and secrets do not follow a
+    redirect to another host. A GET
     waits for its turn where the host's rate asks for it, and follows redirects, each of which is judged anew; a POST
     follows none. An answer with an error status is a Reply like any other.
 
     Raises Refused for what a rule forbids (address, size, media type, secret), ServerAway when nothing was answered and
-    trying again is safe, AnswerLost when a POST may have been taken, TimeUp when the run was cancelled or is over.
+    trying again is safe, AnswerLost when a POST may have been taken (also when it was cut off with the run), TimeUp when
+    the run was cancelled or is over. Threads of one run may use it side by side.
     """
 
     def get(
