@@ -11,6 +11,7 @@ from agent.models.gate import estimate
 
 FRAME = 24  # tokens around one part: its label and the marks of quoted data
 _BLOCK = re.compile(r"\n\s*\n|\n(?=#{1,6} )")
+_HEADING = re.compile(r"#{1,6} [^\n]*")
 _MARKS = ("\n", ". ", " ")
 
 
@@ -41,8 +42,7 @@ def split(text: str, room: int) -> Iterator[str]:
     """The text in pieces of at most `room` tokens: whole sections and paragraphs where they fit, else lines."""
     piece: list[str] = []
     left = room
-    blocks = (block for block in _BLOCK.split(text) if block.strip())
-    for block in (part for whole in blocks for part in _cut(whole, room)):
+    for block in (part for whole in _blocks(text) for part in _cut(whole, room)):
         size = estimate(block) + 2
         if size > left and piece:
             yield "\n\n".join(piece)
@@ -57,6 +57,19 @@ def halves(part: Part) -> tuple[Part, Part]:
     """Two parts of one that the model could not take, each with less than two thirds of its text."""
     at = _place(part.text, len(part.text) // 2)
     return Part(part.source, part.text[:at]), Part(part.source, part.text[at:])
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Paragraphs, a heading with the first one below it."""
+    headings: list[str] = []
+    for block in _BLOCK.split(text):
+        if _HEADING.fullmatch(block.strip()):
+            headings.append(block.strip())
+        elif block.strip():
+            yield "\n\n".join([*headings, block])
+            headings.clear()
+    if headings:
+        yield "\n\n".join(headings)
 
 
 def _cut(block: str, room: int) -> Iterator[str]:

@@ -13,6 +13,7 @@ from agent.errors import Doubt, GoferError, Refused, ServerAway, TimeUp
 from agent.handlers.base import Context, Document, Reply
 from agent.handlers.material import TEXTS, expand, mentioned, must_not_leave
 from agent.handlers.research.request import ResearchParams
+from agent.handlers.retrying import retry_after
 from agent.text import normal_form, shorten
 from agent.vault.values import HandoffReason
 
@@ -141,13 +142,15 @@ def _add_page(ctx: Context, found: Gathered, url: str, reply: Reply | GoferError
     if reply.status >= 400:
         known = {status.value: status.phrase for status in HTTPStatus}
         what = f"the server answers {reply.status} {known.get(reply.status, '')}".rstrip()
-        raise ServerAway(what, where=url) if reply.status in _LATER else Refused(what, where=url)
+        if reply.status in _LATER:
+            raise ServerAway(what, where=url, retry_after=retry_after(reply.headers, ctx.now))
+        raise Refused(what, where=url)
     kind, charset = _kind(reply)
     ctx.note(f"{url}: {len(reply.body):,} bytes of {kind or 'something unknown'} in {reply.seconds:.1f} s")
     if not kind:
         why = f"it is {reply.headers.get('content-type', 'of no stated type')[:80]}, neither text nor PDF"
         raise Refused("this kind of page cannot be read", where=url, why=why)
-    if reply.url and reply.url != url:
+    if reply.url and _bare(reply.url) != _bare(url):
         found.notes.append(f"{url} led on to {shorten(reply.url, 300)}")
     found.add(url, reply.body, _document(ctx, kind, reply.body, url, charset))
 
@@ -172,6 +175,10 @@ def _document(ctx: Context, kind: str, data: bytes, where: str, charset: str) ->
         with suppress(UnicodeDecodeError):
             return Document(normal_form(data))
     return ctx.documents.read(kind, data, where, charset)
+
+
+def _bare(url: str) -> str:
+    return url.partition("#")[0].rstrip("/")
 
 
 def _kind(reply: Reply) -> tuple[str, str]:
