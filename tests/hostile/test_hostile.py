@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +14,11 @@ import pytest
 
 from agent.handlers import HANDLERS
 from agent.vault.values import Tier
-from tests.hostile.field import LATER, TASKS, Field, all_tasks, hostile
+from tests.hostile import invariants
+from tests.hostile.field import LATER, OTHERS, TASKS, Field, all_tasks, hostile, port_of
 from tests.hostile.model import MOODS
 from tests.hostile.pages import ORDER, PAGES
+from tests.support import STRACE
 
 ROUNDS = int(os.environ.get("GOFER_HOSTILE_ROUNDS", len(MOODS)))
 
@@ -45,6 +50,29 @@ def test_s08_s09_s19_nothing_comes_of_what_pages_and_models_want(field: Field, s
     field.drop(LATER)
     field.run()
     assert field.broken() == []
+
+
+@pytest.mark.skipif(STRACE is None, reason="strace is not installed")
+def test_s19_a_worker_and_all_that_it_starts_connect_to_nobody_but_the_model_and_the_named_pages(field: Field) -> None:
+    field.drop(
+        {name: (TASKS | OTHERS)[name] for name in ("research", "plain", "notes")}, **field.serve("orders", "html")
+    )
+    trace = field.house.folder / "model-trace"
+    traced = [str(STRACE), "-f", "-qq", "-e", "trace=connect", "-o", str(trace)]
+    done = subprocess.run(
+        [*traced, sys.executable, "-m", "agent", "run", "--once"],
+        cwd=field.house.root, env=field.house.env, capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, 1), done.stderr.decode()
+    said = trace.read_text("utf-8", "replace")
+    found = re.findall(
+        r"sa_family=AF_INET6?, sin6?_port=htons\((\d+)\).*?inet_(?:addr|pton)\((?:AF_INET6, )?\"([^\"]+)", said
+    )
+    made = [(host, int(port)) for port, host in found]
+    allowed = (port_of(field.model.url), field.server.port)
+    assert {port for _, port in made} == set(allowed), "both were asked, or nothing was seen"
+    assert invariants.check_connections(made, allowed) == []
+    assert len(field.house.reports()) == 3 and field.broken() == []
 
 
 def test_the_default_rounds_have_every_mood_and_every_page() -> None:
