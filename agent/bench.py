@@ -5,13 +5,16 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from agent.asking import Asking
 from agent.checks import Checks
+from agent.correspondents import mailboxes, recipients
 from agent.documents import DocumentReader
 from agent.errors import Doubt, Refused, TaskOver
 from agent.executors import Executors
+from agent.files.outside import last_lines
 from agent.files.overlay import OverlayFiles
 from agent.handlers import HANDLERS
 from agent.handlers.base import Context
@@ -20,7 +23,7 @@ from agent.paying import Purse
 from agent.repos import ListedRepos
 from agent.runner import Run
 from agent.vault.params import read_params
-from agent.vault.values import HandoffReason, Result, Status, Tier, Who
+from agent.vault.values import HandoffReason, Result, Status, Who
 from agent.web import Door
 
 RATES = "web-rates"  # a folder beside the state folders of all vaults
@@ -67,11 +70,12 @@ class Bench:
         handler = HANDLERS.get(decision.type)
         if handler is None:
             raise Doubt(f"the type '{decision.type}' is not built yet", reason=HandoffReason.NEEDS)
-        if task.model == "none" and handler.tier is not Tier.TRIVIAL:
+        if task.model == "none" and handler.needs_model(task):
             raise Refused("the task says model: none, and its type needs a model", fix="model: local, or another type")
         params = handler.understand(task) if handler.understand else read_params(task, handler.params)
         memory = self.state / "memory" / handler.name
         memory.mkdir(parents=True, exist_ok=True)
+        settings, web = self.asking.settings, self.door.opened(run.check, run.deadline)
         context = Context(
             task=task,
             now=run.started,
@@ -83,11 +87,15 @@ class Bench:
             memory=memory,
             run_dir=run.folder.path,
             leaves=self.asking.leaves(decision),
-            opinions=self.asking.settings.model.opinions,
+            opinions=settings.model.opinions,
             repo=self.repos.of(run.check),
             documents=DocumentReader(run.check),
             window=self.asking.window(decision),
-            web=self.door.opened(run.check, run.deadline),
+            logs={name: partial(last_lines, log.path) for name, log in self.asking.settings.logs.items()},
+            web=web,
+            recipients=recipients(settings, web),
+            mailboxes=mailboxes(settings, web),
+            shared=run.claim.shared,
             worker=run.worker or self.asking.settings.worker.name,
             attempt=run.claim.attempt,
         )

@@ -354,5 +354,6 @@ class Desk:
             "sync": {"waiting": len(self.journal.owed), "problem": self.outlet.stuck if self.outlet.blocked else ""},
             "disk": facts.disk(self.root),
             "handoffs": facts.handoffs(self.root),
+            "mailboxes": facts.mailboxes(self.state),
             "quiet_beats": self.journal.quiet,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections import Counter
@@ -55,6 +56,23 @@ def handoffs(root: Path) -> list[dict[str, Any]]:
             continue
         keys = ("id", "title", "status", "reason", "priority", "created", "expires")
         found.append({**{key: _plain(said.get(key, "")) for key in keys}, "path": str(path.relative_to(root))})
+    return found
+
+
+def mailboxes(state: Path) -> list[dict[str, Any]]:
+    """What is known of each mailbox that was polled here: name, unread (fetched and not acknowledged), seq, last_poll,
+    problem."""
+    found = []
+    for path in sorted((state / "memory" / "mailbox").glob("*.json")):
+        try:
+            said = json.loads(path.read_text("utf-8"))
+            behind = [message for message in said["kept"] if said["acked"] is None or message["seq"] > said["acked"]]
+            found.append(
+                {"name": said["box"], "unread": len(behind), "seq": said["seq"], "last_poll": said["polled"],
+                 "problem": said["problem"]}
+            )  # fmt: skip
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
     return found
 
 

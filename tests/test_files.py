@@ -17,6 +17,7 @@ import pytest
 
 from agent.errors import Busy, Refused, TryLater
 from agent.files import ANY, Beneath, VaultFiles
+from agent.files.outside import last_lines
 
 
 def sha(data: bytes) -> str:
@@ -337,3 +338,17 @@ def test_errors_say_what_where_and_why(door: Beneath) -> None:
     assert caught.value.where == "a.md"
     assert caught.value.why
     assert not isinstance(caught.value, TryLater)
+
+
+def test_of_a_log_outside_the_vault_the_last_whole_lines_are_read(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.write_bytes(b"first line\nsecond \xff line\r\nthird line\n")
+    assert list(last_lines(str(log))) == ["first line", "second \ufffd line", "third line"]
+    assert list(last_lines(str(log), 20)) == ["third line"]
+
+
+def test_what_is_no_regular_file_outside_the_vault_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, why in (("pipe", "no regular file"), ("gone", "No such file"), (".", "no regular file")):
+        with pytest.raises(Refused, match=why):
+            list(last_lines(str(tmp_path / name)))

@@ -38,6 +38,7 @@ LAYERS = (
     ("lookout", "remembered"),
     ("inbox", "board", "requests", "claims", "runs", "journal", "watch", "patience", "budget", "courtesy"),
     ("route",),
+    ("correspondents",),
     ("web",),
     ("handlers",),
     ("models",),

@@ -68,7 +68,7 @@ class Limit:
 class Section(BaseModel):
     """One table of a settings file. Each key is explained in `docs/reference.md`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 def limit_of(section: type[Section], key: str) -> Limit | None:
@@ -245,6 +245,46 @@ class Executor(Command):
     input_tokens: str = Field("usage.input_tokens", max_length=500)
     output_tokens: str = Field("usage.output_tokens", max_length=500)
     model: str = Field("model", max_length=500)
+
+
+_URL = r"^https?://[^\s]+$"
+_HEADER = r"^[A-Za-z0-9-]{1,100}$"
+
+
+class Recipient(Section):
+    """Where messages may be sent, under a name. `text_key`: the key of the message in the JSON that is posted; "": the
+    message alone, as plain text. `idempotent`: the server knows its `Idempotency-Key` again and acts once."""
+
+    url: str = Field(max_length=2000, pattern=_URL)
+    aliases: tuple[str, ...] = ()
+    text_key: str = Field("text", max_length=60)
+    secret: Name = ""
+    header: str = Field("Authorization", pattern=_HEADER)
+    idempotent: bool = False
+
+
+class Mailbox(Section):
+    """A mailbox over HTTP: a GET of `url` with the last number in `since_key` gives JSON; a POST of `{"seq": N}` to
+    `ack` acknowledges. `messages`, `seq`, `text`, `sender`, `id`: JMESPath expressions, the last four in one message.
+    `tasks`: what becomes of each message in the inbox."""
+
+    url: str = Field(max_length=2000, pattern=_URL)
+    ack: str = Field("", max_length=2000, pattern=r"^(https?://[^\s]+)?$")
+    since_key: str = Field("since", max_length=60, pattern=r"^[A-Za-z0-9_.-]*$")
+    messages: str = Field("messages", max_length=500)
+    seq: str = Field("seq", max_length=500)
+    text: str = Field("text", max_length=500)
+    sender: str = Field("from", max_length=500)
+    id: str = Field("id", max_length=500)
+    secret: Name = ""
+    header: str = Field("Authorization", pattern=_HEADER)
+    tasks: Literal["off", "draft", "open"] = "off"
+
+
+class ListedLog(Section):
+    """A log of this machine that `logs` tasks may read, under a name."""
+
+    path: str = Field(max_length=1024, pattern=r"^(/|~/)[^\x00-\x1f\x7f]+$")
 
 
 RepoVerb = Literal["fetch", "fast-forward", "branch", "add", "commit", "push", "status", "log"]

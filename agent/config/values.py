@@ -17,16 +17,19 @@ from agent.config.tables import (
     Handoffs,
     Hours,
     Lead,
+    ListedLog,
     ListedRepo,
     LocalLead,
     LocalModel,
     LocalSync,
+    Mailbox,
     Money,
     Name,
     Network,
     Ollama,
     Price,
     Provider,
+    Recipient,
     Sandbox,
     Seconds,
     Secrets,
@@ -85,6 +88,9 @@ class LocalConfig(VaultSettings):
     checks: Mapping[Name, Command] = {}
     executors: Mapping[Name, Executor] = {}
     repos: Mapping[Name, ListedRepo] = {}
+    logs: Mapping[Name, ListedLog] = {}
+    recipients: Mapping[Name, Recipient] = {}
+    mailboxes: Mapping[Name, Mailbox] = {}
 
 
 class Settings(LocalConfig):

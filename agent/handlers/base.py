@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from agent.vault.values import Result, Role, Task, Tier
 class Params(BaseModel):
     """Base of every type's parameters. Unknown keys are kept out, so a typing mistake is told, not ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, defer_build=True)
 
 
 class NoParams(Params):
@@ -114,8 +114,8 @@ class Web(Protocol):
     follows none. An answer with an error status is a Reply like any other.
 
     Raises Refused for what a rule forbids (address, size, media type, secret), ServerAway when nothing was answered and
-    trying again is safe, AnswerLost when a POST may have been taken (also when it was cut off with the run), TimeUp when
-    the run was cancelled or is over. Threads of one run may use it side by side.
+    trying again is safe, AnswerLost when a POST may have been taken, also when it was cut off with the run, TimeUp
+    when the run was cancelled or is over. Threads of one run may use it side by side.
     """
 
     def get(
@@ -148,6 +148,46 @@ class NoWeb:
 
     def post(self, url: str, body: bytes, **_: Any) -> Reply:
         raise Refused("no other server may be reached here", where=url)
+
+
+class Recipient(Protocol):
+    """Somebody to whom this machine's settings let messages be sent. `idempotent`: sending one twice under one key
+    does no harm."""
+
+    @property
+    def aliases(self) -> Sequence[str]: ...
+
+    @property
+    def idempotent(self) -> bool: ...
+
+    def send(self, text: str, key: str) -> Reply: ...  # raises as `Web.post` does
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a mailbox; `seq` is its number, and `id` names it for good."""
+
+    seq: int
+    id: str
+    sender: str
+    text: str
+
+
+class Mailbox(Protocol):
+    """A mailbox that this machine's settings list. `tasks`: `off`, `draft` or `open`, what becomes of each message."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def tasks(self) -> str: ...
+
+    @property
+    def acknowledges(self) -> bool: ...  # whether there is a way to tell it what arrived
+
+    def messages(self, since: int | None) -> list[Message]: ...  # raises as `Web.get`, and Refused for another shape
+
+    def acknowledge(self, seq: int) -> None: ...  # raises as `Web.post`, and Refused when it says no
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +239,10 @@ class Context:
     web: Web = NoWeb()  # noqa: RUF009  (it has no state)
     documents: Documents = NoDocuments()  # noqa: RUF009  (it has no state)
     window: int = 8192  # tokens that the model of this run holds, question and answer together
+    logs: Mapping[str, Callable[[], Iterable[str]]] = field(default_factory=dict)  # lines of listed logs
+    recipients: Mapping[str, Recipient] = field(default_factory=dict)
+    mailboxes: Mapping[str, Mailbox] = field(default_factory=dict)
+    shared: bool = False  # other machines can see the task: an earlier attempt may have been theirs
     worker: str = ""  # who runs this; a file of which each worker has its own carries the name
     attempt: int = 1  # more than 1: an earlier run of this task, here or elsewhere, was cut off
 
@@ -221,7 +265,12 @@ class Handler:
     outside: bool = False  # waits for other machines: runs beside the rest, so that it never holds code up
     unmarked_waits: bool = False  # deletes, moves or sends: in an Obsidian vault it never starts from an unmarked note
     waits_when: Callable[[Task], bool] | None = None  # narrows `unmarked_waits` to some tasks of the type
+    by_code: Callable[[Task], bool] | None = None  # standard work that code does all the same: no model is woken
     uses_facts: bool = False  # its context's `facts` are gathered; for every other type they are empty
+
+    def needs_model(self, task: Task) -> bool:
+        """Whether this task wakes a model."""
+        return self.tier is not Tier.TRIVIAL and not (self.by_code and self.by_code(task))
 
     def waits_unmarked(self, task: Task) -> bool:
         """Whether this task, in an Obsidian vault, must not start before its note is marked open."""

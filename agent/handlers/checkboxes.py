@@ -31,7 +31,7 @@ def open_items(markdown: str) -> list[OpenItem]:
         return []
     from markdown_it import MarkdownIt  # noqa: PLC0415 - heavy, and most notes have no boxes
 
-    start = _front_matter_lines(markdown)
+    start = front_matter_lines(markdown)
     tokens = MarkdownIt("commonmark").parse("\n" * start + "\n".join(markdown.split("\n")[start:]))
     found = []
     for item, paragraph, inline in zip(tokens, tokens[1:], tokens[2:], strict=False):
@@ -44,16 +44,22 @@ def open_items(markdown: str) -> list[OpenItem]:
 
 
 def _item(text: str, whole: str, line: int) -> OpenItem:
+    due, bad = due_of(whole)
+    return OpenItem(text, line, due, bad)
+
+
+def due_of(text: str) -> tuple[date | None, str]:
+    """The day by which an item is due, None without one, and a date in it that is none; the earliest of several."""
     dues, bad = [], ""
-    for match in _DUE.finditer(whole):
+    for match in _DUE.finditer(text):
         try:
             dues.append(date.fromisoformat(match[1]))
         except ValueError:
             bad = match[1]
-    return OpenItem(text, line, min(dues, default=None), bad)
+    return min(dues, default=None), bad
 
 
-def _front_matter_lines(markdown: str) -> int:
+def front_matter_lines(markdown: str) -> int:
     """How many lines the front matter takes, its marks included; 0 when there is none."""
     lines = markdown.split("\n")
     if lines[0].rstrip() != "---":

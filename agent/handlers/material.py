@@ -43,13 +43,13 @@ class Source:
 
 def read_named(ctx: Context, paths: tuple[str, ...]) -> tuple[Source, ...]:
     """The files behind paths, folders and globs of the front matter. Raises Refused when one of them is not there."""
-    found = [path for name in paths for path in expand(ctx, name, must=True)]
+    found = [path for name in paths for path in matching(ctx, name, must=True)]
     return _read(ctx, found)
 
 
 def read_mentioned(ctx: Context, text: str) -> tuple[Source, ...]:
     """The files that the first paragraph of a request names and that are there; often none."""
-    return _read(ctx, [path for name in mentioned(text) for path in expand(ctx, name, must=False)])
+    return _read(ctx, [path for name in mentioned(text) for path in matching(ctx, name, must=False)])
 
 
 def mentioned(text: str, suffixes: tuple[str, ...] = TEXTS) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ def _is_name(word: str, suffixes: tuple[str, ...]) -> bool:
     return word.endswith(suffixes) or "/" in word.strip("/") or (word.endswith("/") and len(word) > 1)
 
 
-def expand(ctx: Context, name: str, *, must: bool, suffixes: tuple[str, ...] = TEXTS) -> Iterator[str]:
+def matching(ctx: Context, name: str, *, must: bool, suffixes: tuple[str, ...] = TEXTS) -> Iterator[str]:
     """The files that a name stands for. A name in running text may be no file at all: then it stands for nothing."""
     clean = name.strip().removeprefix("./")
     try:

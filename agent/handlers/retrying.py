@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 LONGEST = 86_400.0  # seconds
+LATER = (408, 425, 429, 500, 502, 503, 504)  # statuses after which asking again may help
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

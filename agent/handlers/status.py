@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from agent.handlers.base import Context, Handler, NoParams
-from agent.text import shorten
+from pydantic import Field
+
+from agent.errors import Refused
+from agent.handlers.base import Context, Handler, Params
+from agent.text import shorten, utc
 from agent.vault.values import Result, Role, Section, Tier
 
 RECENT = 5  # runs that are shown
 LINE = 160  # characters of one finding
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([a-z_]{1,30})\}")
 
 
-def run(ctx: Context, params: NoParams) -> Result:
+class StatusParams(Params):
+    """`template`: a note of the vault whose placeholders are filled."""
+
+    template: str = Field("", max_length=200)
+
+
+def run(ctx: Context, params: StatusParams) -> Result:
     """A line for each thing that is known; what is not known is not mentioned."""
     facts = ctx.facts()
+    if params.template:
+        try:
+            text = ctx.files.read(params.template).decode("utf-8", "replace")
+        except FileNotFoundError:
+            raise Refused("there is no such template", where=params.template, fix="correct `template`") from None
+        filled_in = filled(text, facts, ctx.now, params.template)
+        return Result(findings=(f"{params.template} was filled in",), sections=(Section("Status", filled_in),))
     lines = [f"Worker: {facts['worker']}"] if facts.get("worker") else []
     lines += [
         f"Queue: {queue_line(facts.get('queue') or {})}",
@@ -29,6 +48,32 @@ def run(ctx: Context, params: NoParams) -> Result:
     runs = [_run(entry) for entry in (facts.get("recent") or ())[:RECENT]]
     sections = (Section(f"Last {len(runs)} runs" if len(runs) > 1 else "Last run", "\n".join(runs)),) if runs else ()
     return Result(findings=tuple(shorten(line, LINE) for line in lines), sections=sections)
+
+
+def filled(template: str, facts: Mapping[str, Any], now: datetime, where: str) -> str:
+    """A template with `{worker}`, `{queue}` and the like replaced. `{{` is a brace. Raises Refused for a placeholder
+    that there is not; `where` names the template."""
+    open_ones = [handoff for handoff in facts.get("handoffs") or () if handoff.get("status") in ("open", "claimed")]
+    values = {
+        "worker": str(facts.get("worker") or "?"),
+        "time": utc(now),
+        "queue": queue_line(facts.get("queue") or {}),
+        "models": ", ".join(model_line(model) for model in facts.get("models") or ()) or "none",
+        "sync": "; ".join(line.removeprefix("Sync: ") for line in _sync(facts.get("sync") or {})) or "well",
+        "disk": "; ".join(line.removeprefix("Disk: ") for line in _disk(facts.get("disk") or {})) or "unknown",
+        "handoffs": str(len(open_ones)),
+        "runs": "\n".join(_run(entry) for entry in (facts.get("recent") or ())[:RECENT]) or "none yet",
+    }
+
+    def value(match: re.Match[str]) -> str:
+        if match[0] in ("{{", "}}"):
+            return match[0][0]
+        if match[1] not in values:
+            fix = f"use one of {', '.join(f'{{{name}}}' for name in values)}; write {{{{ for a brace"
+            raise Refused(f"the template has no use for '{match[0]}'", where=where, fix=fix)
+        return values[match[1]]
+
+    return _PLACEHOLDER.sub(value, template)
 
 
 def queue_line(queue: Mapping[str, int]) -> str:
@@ -78,5 +123,5 @@ def _run(entry: Mapping[str, Any]) -> str:
 
 
 HANDLER = Handler(
-    name="status", tier=Tier.TRIVIAL, role=Role.TASK, params=NoParams, run=run, limit=10.0, uses_facts=True
+    name="status", tier=Tier.TRIVIAL, role=Role.TASK, params=StatusParams, run=run, limit=10.0, uses_facts=True
 )

@@ -34,7 +34,7 @@ def decide(
     if model == "auto" and task.tier == "complex":
         return _lead(HandoffReason.COMPLEX, "the task says tier: complex")
     if task.type == "auto":
-        return _by_matrix(task, model, *_first_match(task, matrix, handlers))
+        return _by_matrix(task, model, handlers, *_first_match(task, matrix, handlers))
     return _by_type(task, model, handlers)
 
 
@@ -51,12 +51,14 @@ def _by_type(task: Task, model: str, handlers: Mapping[str, Handler]) -> Decisio
         return _forced(model, f"{said}, tier: {task.tier}")
     if tier is Tier.TRIVIAL:
         return _code(task.type, said)
+    if _by_code(task, task.type, handlers):
+        return _enough(task.type, said)
     if task.tier == Tier.TRIVIAL:
         said += "; it needs a model, so tier: trivial is raised"
     return _local(task.type, model, said)
 
 
-def _by_matrix(task: Task, model: str, match: Match | None, doubt: str) -> Decision:
+def _by_matrix(task: Task, model: str, handlers: Mapping[str, Handler], match: Match | None, doubt: str) -> Decision:
     """The task leaves the type open: what the first matching row says, within what the task allows."""
     if match is None:
         if task.tier == Tier.STANDARD or model != "auto":
@@ -68,6 +70,8 @@ def _by_matrix(task: Task, model: str, match: Match | None, doubt: str) -> Decis
         return _lead(HandoffReason.COMPLEX, said)
     if row.who is Who.CODE and task.tier != Tier.COMPLEX:
         return _code(row.type, said)
+    if row.who is Who.LOCAL and task.tier != Tier.COMPLEX and _by_code(task, row.type, handlers):
+        return _enough(row.type, said)
     if row.who is Who.LOCAL and task.tier != Tier.COMPLEX:
         raised = "; it needs a model, so tier: trivial is raised" if task.tier == Tier.TRIVIAL else ""
         return _local(row.type, model, said + raised)
@@ -111,6 +115,16 @@ def _lead(reason: HandoffReason, said: str) -> Decision:
 
 def _code(type_: str, said: str) -> Decision:
     return Decision(Tier.TRIVIAL, type_, Who.CODE, "none", f"trivial: {said} → code")
+
+
+def _by_code(task: Task, type_: str, handlers: Mapping[str, Handler]) -> bool:
+    handler = handlers.get(type_)
+    return handler is not None and handler.by_code is not None and handler.by_code(task)
+
+
+def _enough(type_: str, said: str) -> Decision:
+    """Standard work for which code is enough this time: no model is woken."""
+    return Decision(Tier.STANDARD, type_, Who.CODE, "none", f"standard: {said}; code is enough → code")
 
 
 def _forced(model: str, said: str) -> Decision:

@@ -61,7 +61,7 @@ _TABLE = tuple(
 )
 _GLOBAL = ipaddress.IPv6Network("2000::/3")  # all of IPv6 that was ever handed out for public use
 _RESERVED = Verdict("it is reserved", False)
-_OWN = Verdict("it is an address of this machine itself", True)
+OWN = Verdict("it is an address of this machine itself", True)
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214: the middle of an address whose end is an IPv4 address
 
@@ -84,17 +84,11 @@ def verdict(address: Address) -> Verdict | None:
     return None
 
 
-def judged(text: str) -> tuple[Address, Verdict | None]:
-    """An address that a resolver gave, with its verdict. One with a zone is never reached.
+def is_own(address: Address) -> bool:
+    """Whether it is this machine's own, public or not: what listens here was not put up for tasks.
 
-    A public address that is this machine's own is found too: what listens here was not put up for tasks.
+    That is so when packets to it would come from it. Nothing is sent: a datagram socket only chooses its route.
     """
-    address = ipaddress.ip_address(text.partition("%")[0])
-    return address, verdict(address) or (_OWN if _is_own(address) else None)
-
-
-def _is_own(address: Address) -> bool:
-    """Whether packets to it would come from it. Nothing is sent: a datagram socket only chooses its route."""
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:

@@ -24,9 +24,10 @@ from agent.web.target import Target, following, shown, target_of
 if TYPE_CHECKING:
     from agent.web.exchange import Heard
 
-REQUEST = 30.0  # seconds for one request, from the connection to the last byte of its answer
+REQUEST = 30.0  # seconds
 HOPS = 5  # redirects
 _REDIRECTS = (301, 302, 303, 307, 308)
+_NO_BODY = (204, 205, 304)
 _ERROR_BODY = 64 << 10  # bytes of an error's body that are of use
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _OURS = ("host", "connection", "content-length", "transfer-encoding", "accept-encoding", "te", "trailer", "upgrade",
@@ -37,7 +38,8 @@ _LONGEST_HEADER = 8192
 
 class Door:
     """What all requests of a process share. `pace` is the folder of the rates, one for all workers of this machine;
-    `resolve` looks names up; `trust` makes the TLS context, with the first request that needs one."""
+    `resolve` looks names up; `trust` makes the TLS context, with the first request that needs one; `seconds` is what
+    one request may take, from the connection to the last byte of its answer."""
 
     def __init__(
         self,
@@ -47,9 +49,10 @@ class Door:
         *,
         resolve: Resolve = system,
         trust: Callable[[], ssl.SSLContext] | None = None,
+        seconds: float = REQUEST,
     ) -> None:
         self.policy, self.pace, self.resolve = Policy(network, env), Pace(pace), resolve
-        self._trust = trust
+        self.seconds, self._trust = seconds, trust
         self._tls: ssl.SSLContext | None = None
         self._lock = threading.Lock()
 
@@ -141,8 +144,7 @@ class OpenDoor:
         from agent.web import exchange  # noqa: PLC0415  (60 ms, and most workers never fetch)
 
         tls = self.door.tls(exchange.trusted) if target.scheme == "https" else None
-        end = time.monotonic() + REQUEST
-        call = exchange.Call(target, addresses, order.method, sent, order.body, order.limit, REQUEST, end)
+        call = exchange.Call(target, addresses, order.method, sent, order.body, order.limit, self.door.seconds)
         with exchange.exchanged(call, tls, self.check) as heard:
             passes_on = order.method == "GET" and heard.status in _REDIRECTS
             return Reply(target.url, heard.status, heard.headers, b"" if passes_on else _body(order, target, heard))
@@ -160,8 +162,7 @@ class OpenDoor:
             sent["Content-Length"] = str(len(order.body))
         if order.party.same_party(target):
             secrets = {name: self.policy.secret(secret, target, addresses) for name, secret in order.secrets.items()}
-            own = {**order.headers, **_fit(secrets, target.url)}
-            sent = {name: value for name, value in sent.items() if name.lower() not in _lower(own)} | own
+            sent = _over(_over(sent, order.headers), _fit(secrets, target.url))
         return sent
 
 
@@ -169,7 +170,7 @@ def _body(order: _Order, target: Target, heard: Heard) -> bytes:
     """The body of an answer; of an error, and of what was sent to, as much as there is room for."""
     good = heard.status < 400 and order.method == "GET"
     type_ = media_type(heard.headers)
-    if good and heard.status != 304 and not accepted(type_, order.accept):
+    if good and heard.status not in _NO_BODY and not accepted(type_, order.accept):
         why = f"it is {shorten(type_, 60) or 'of no stated type'}, and {' or '.join(order.accept)} was asked for"
         raise Refused("the answer is of another kind", where=target.shown, why=why)
     limit = order.limit if heard.status < 400 else min(order.limit, _ERROR_BODY)
@@ -184,8 +185,10 @@ def _body(order: _Order, target: Target, heard: Heard) -> bytes:
         raise Refused("the answer is encoded in a way that is not read", where=target.shown, why=why) from None
 
 
-def _lower(headers: Mapping[str, str]) -> set[str]:
-    return {name.lower() for name in headers}
+def _over(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
+    """Both, and of a name that is in both, in whatever case, the one above."""
+    names = {name.lower() for name in above}
+    return {name: value for name, value in below.items() if name.lower() not in names} | dict(above)
 
 
 def _fit(headers: Mapping[str, str], url: str) -> Mapping[str, str]:

@@ -7,9 +7,10 @@ proxy and no .netrc, and decodes nothing. Importing this takes 60 ms, so it is d
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import certifi
 import httpcore
@@ -19,22 +20,22 @@ from agent.text import shorten
 from agent.web.target import Target
 from agent.web.wire import Flood, Late, Untrusted, Watch, Wire
 
-_OVERHEAD = 256 << 10  # bytes on the wire for headers, interim answers and chunk sizes
+_HEAD = 256 << 10  # bytes on the wire for headers and interim answers
+_PIECES = 50_000  # of a body: a chunk of one byte costs as much time as one of a thousand
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is sent, and where: `addresses` are those of the target's host that were checked. `seconds` is how long it
-    may take, for messages; `end` the same on the monotonic clock, or the end of the run if that is earlier."""
+    """What is sent, and where: `addresses` are those of the target's host that were checked, `limit` is the size of a
+    body that is of use, `seconds` how long all of it may take."""
 
     target: Target
     addresses: Sequence[str]
     method: str
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     limit: int
     seconds: float
-    end: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def trusted() -> ssl.SSLContext:
 def exchanged(call: Call, tls: ssl.SSLContext | None, check: Callable[[], None]) -> Iterator[Heard]:
     """The answer, for the length of a block. Whatever breaks, in the block too, becomes ServerAway, or AnswerLost for a
     POST of which something was sent; so does TimeUp of `check` then. An answer without end is Refused."""
-    wire = Wire(call.addresses, Watch(call.end, check), 2 * call.limit + _OVERHEAD)
+    wire = Wire(call.addresses, Watch(time.monotonic() + call.seconds, check), _HEAD)
     target = call.target
     scheme, host, path = (text.encode("ascii") for text in (target.scheme, target.host, target.path))
     headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in call.headers.items()]
@@ -67,7 +68,8 @@ def exchanged(call: Call, tls: ssl.SSLContext | None, check: Callable[[], None])
     try:
         url = httpcore.URL(scheme=scheme, host=host, port=target.port, target=path)
         response = connection.handle_request(httpcore.Request(call.method, url, headers=headers, content=call.body))
-        yield Heard(response.status, _headers(response.headers), response.iter_stream())
+        wire.most += 2 * call.limit  # chunks come with their sizes
+        yield Heard(response.status, _headers(response.headers), _counted(response.iter_stream()))
     except TimeUp as error:
         if _may_be_taken(call, wire):
             raise _broken(call, wire, f"it was cut off: {error.what}") from error
@@ -85,6 +87,13 @@ def exchanged(call: Call, tls: ssl.SSLContext | None, check: Callable[[], None])
         raise _broken(call, wire, str(error) or "the connection broke") from error
     finally:
         connection.close()
+
+
+def _counted(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for number, piece in enumerate(pieces):
+        if number >= _PIECES:
+            raise Flood
+        yield piece
 
 
 def _may_be_taken(call: Call, wire: Wire) -> bool:

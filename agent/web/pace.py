@@ -1,7 +1,8 @@
 """Whose turn it is at a host: one rate for all workers and vaults of this machine.
 
-A small file for each host, beside the state folders, holds the times of its last requests, those that are still to
-come included. A lock is held while it is read and written, and never while somebody waits for a turn.
+Small files beside the state folders hold the times of the last requests, those that are still to come included: a
+line for each, with the host's mark and the time from which it no longer counts. There are 256 of them, however many
+hosts there are. A lock is held while one is read and written, and never while somebody waits for a turn.
 """
 
 from __future__ import annotations
@@ -13,12 +14,18 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from agent.errors import ServerAway
-from agent.text import slug
 
 MOST_WAIT = 600.0  # seconds; nobody stands in a queue for longer, and a time further off is from a clock that was wrong
 _TICK = 0.05
+
+
+class _Turn(NamedTuple):
+    mark: str
+    at: float
+    until: float
 
 
 class Pace:
@@ -33,7 +40,7 @@ class Pace:
 
         Raises ServerAway at once when the turn would come too late, and what `check` raises.
         """
-        at = self._reserve(host, per_minute, min(patience, MOST_WAIT), check, where)
+        at = self._reserve(host, per_minute, min(max(patience, 0.0), MOST_WAIT), check, where)
         while (left := at - self._clock()) > 0:
             check()
             time.sleep(min(_TICK, left))
@@ -41,12 +48,16 @@ class Pace:
     def _reserve(self, host: str, per_minute: float, patience: float, check: Callable[[], None], where: str) -> float:
         most = max(1, math.floor(per_minute))
         span = 60.0 * most / per_minute
+        mark = hashlib.sha256(host.encode()).hexdigest()[:16]
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{slug(host)}-{hashlib.sha256(host.encode()).hexdigest()[:12]}"
-        with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+", encoding="ascii") as file:
+        path = self._folder / mark[:2]
+        with open(
+            os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+", encoding="ascii", errors="replace"
+        ) as file:
             _lock(file.fileno(), check)
             now = self._clock()
-            times = sorted(at for at in _times(file.read()) if now - span < at < now + MOST_WAIT)[-most:]
+            turns = [turn for turn in _turns(file.read()) if turn.at < now + MOST_WAIT and turn.until > now]
+            times = sorted(turn.at for turn in turns if turn.mark == mark)
             at = max(now, times[-most] + span) if len(times) >= most else now
             if at - now > patience:
                 raise ServerAway(
@@ -58,16 +69,18 @@ class Pace:
                 )
             file.seek(0)
             file.truncate()
-            file.write("\n".join(f"{at:.3f}" for at in [*times, at]))
+            for turn in (*turns, _Turn(mark, at, at + span)):
+                file.write(f"{turn.mark} {turn.at:.3f} {turn.until:.3f}\n")
         return at
 
 
-def _times(text: str) -> list[float]:
-    """What the file holds; what was cut in the middle of a line by a crash does no harm."""
+def _turns(text: str) -> list[_Turn]:
+    """What a file holds; a line that a crash cut off does no harm."""
     found = []
-    for line in text.split():
+    for line in text.splitlines():
         try:
-            found.append(float(line))
+            mark, at, until = line.split()
+            found.append(_Turn(mark, float(at), float(until)))
         except ValueError:
             continue
     return found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 
 from agent.config.tables import HostPolicy, Network
 from agent.errors import Refused
-from agent.web.addresses import judged
+from agent.web.addresses import OWN, is_own, verdict
 from agent.web.target import Target, target_of
 
 PORTS = (80, 443, 8080, 8443)  # of public hosts; what else listens there mostly speaks something else than HTTP
@@ -39,15 +40,16 @@ class Policy:
 
     def reachable(self, target: Target, addresses: Sequence[str]) -> list[str]:
         """The addresses of a host, each of which may be reached. Raises Refused when one of them may not."""
-        found = []
-        for text in dict.fromkeys(addresses):
-            address, verdict = judged(text)
-            if verdict and not (verdict.grantable and self._named(target)):
+        found = [ip_address(text.partition("%")[0]) for text in dict.fromkeys(addresses)]
+        judged = [(address, verdict(address)) for address in found]
+        if not any(why for _, why in judged):
+            judged = [(address, OWN) for address in found if is_own(address)]
+        for address, why in judged:
+            if why and not (why.grantable and self._named(target)):
                 where = target.shown if str(address) == target.host else f"{target.shown} ({address})"
-                fix = _allow(target) if verdict.grantable else ""
-                raise Refused("the address may not be reached by a task", where=where, why=verdict.why, fix=fix)
-            found.append(str(address))
-        return found
+                fix = _allow(target) if why.grantable else ""
+                raise Refused("the address may not be reached by a task", where=where, why=why.why, fix=fix)
+        return [str(address) for address in found]
 
     def per_minute(self, target: Target) -> float:
         """How many requests a minute its server gets from this machine."""
@@ -64,7 +66,7 @@ class Policy:
         if target.name not in secret.hosts and target.entry not in secret.hosts:
             fix = f'if it is meant for this host, add "{target.site}" to its hosts in this machine\'s config.toml'
             raise Refused(f"the secret '{name}' is not for this host", where=target.shown, fix=fix)
-        if target.scheme != "https" and not all(judged(address)[1] for address in addresses):
+        if target.scheme != "https" and not all(verdict(ip_address(text)) for text in addresses):
             raise Refused(f"the secret '{name}' is not sent over plain http", where=target.shown, fix="use https")
         value = secret.value.get_secret_value() if secret.value else self.env.get(secret.env, "")
         if not value:

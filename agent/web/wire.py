@@ -7,13 +7,13 @@ clock and the run are looked at. So a server that trickles, or says nothing, hol
 
 from __future__ import annotations
 
-import errno
 import os
 import selectors
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import httpcore
@@ -141,8 +141,8 @@ def _connected(address: str, port: int, end: float, watch: Watch) -> socket.sock
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setblocking(False)
-        if (failed := sock.connect_ex((address, port))) not in (0, errno.EINPROGRESS):
-            raise OSError(failed, os.strerror(failed))
+        with suppress(BlockingIOError):  # it is under way
+            sock.connect((address, port))
         with selectors.DefaultSelector() as ready:
             ready.register(sock, selectors.EVENT_WRITE)
             while not ready.select(_TICK):

@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from agent.errors import Doubt, GoferError, Refused, ServerAway, TimeUp
 from agent.handlers.base import Context, Document, Reply
-from agent.handlers.material import TEXTS, expand, mentioned, must_not_leave
+from agent.handlers.material import TEXTS, matching, mentioned, must_not_leave
 from agent.handlers.research.request import ResearchParams
 from agent.handlers.retrying import retry_after
 from agent.text import normal_form, shorten
@@ -78,10 +78,10 @@ class Gathered:
 def gather(ctx: Context, params: ResearchParams) -> Gathered:
     """All sources that can be read. Raises Doubt (needs) when the task names none, ServerAway when none could be read
     and it may help to try again, Refused when none could be read at all."""
-    paths = [path for name in params.path for path in expand(ctx, name, must=True, suffixes=_FILES)]
+    paths = [path for name in params.path for path in matching(ctx, name, must=True, suffixes=_FILES)]
     if not params.path and not ctx.task.params.get("urls"):
         names = mentioned(ctx.task.text, _FILES)
-        paths = [path for name in names for path in expand(ctx, name, must=False, suffixes=_FILES)]
+        paths = [path for name in names for path in matching(ctx, name, must=False, suffixes=_FILES)]
     named = list(dict.fromkeys([*params.urls, *paths]))
     if not named:
         raise Doubt(

@@ -1,0 +1,165 @@
+"""Whom this machine's settings let tasks write to, and whose mailboxes they may empty: each address named there, and
+nowhere else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from agent.clock import utc_now
+from agent.config import Settings
+from agent.config.tables import Mailbox as ListedMailbox
+from agent.config.tables import Recipient as ListedRecipient
+from agent.errors import Refused, ServerAway
+from agent.gate import OutputGate
+from agent.handlers.base import Mailbox, Message, Recipient, Reply
+from agent.handlers.retrying import LATER, retry_after
+from agent.text import shorten
+from agent.web import OpenDoor
+
+_MOST = 500  # messages of one answer; the next poll brings the rest
+_TEXT = 64 << 10  # characters of one message
+_JSON = ("application/json", "application/*+json", "text/json")
+
+
+def recipients(settings: Settings, web: OpenDoor) -> Mapping[str, Recipient]:
+    """Those of this machine, by name."""
+    gate = OutputGate(secrets=settings.secret_values)
+    return {name: HttpRecipient(one, web.granted(one.url), gate) for name, one in settings.recipients.items()}
+
+
+def mailboxes(settings: Settings, web: OpenDoor) -> Mapping[str, Mailbox]:
+    """Those of this machine, by name."""
+    return {
+        name: HttpMailbox(name, one, web.granted(*filter(None, (one.url, one.ack))))
+        for name, one in settings.mailboxes.items()
+    }
+
+
+def _secret(listed: ListedRecipient | ListedMailbox) -> dict[str, str]:
+    return {listed.header: listed.secret} if listed.secret else {}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRecipient:
+    """`agent.handlers.base.Recipient` over a POST: JSON with the message under one key, or plain text, without this
+    machine's secrets. The key of the sending goes along as `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header)."""
+
+    listed: ListedRecipient
+    web: OpenDoor = field(repr=False)
+    gate: OutputGate = field(repr=False)
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        return self.listed.aliases
+
+    @property
+    def idempotent(self) -> bool:
+        return self.listed.idempotent
+
+    def send(self, text: str, key: str) -> Reply:
+        text = self.gate.redact(text)
+        told, type_ = text.encode("utf-8", "replace"), "text/plain; charset=utf-8"
+        if self.listed.text_key:
+            told, type_ = json.dumps({self.listed.text_key: text}).encode(), "application/json"
+        return self.web.post(
+            self.listed.url, told, content_type=type_, headers={"Idempotency-Key": key}, secrets=_secret(self.listed)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HttpMailbox:
+    """`agent.handlers.base.Mailbox` over GET and POST."""
+
+    name: str
+    listed: ListedMailbox
+    web: OpenDoor = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        return self.listed.url
+
+    @property
+    def tasks(self) -> str:
+        return self.listed.tasks
+
+    @property
+    def acknowledges(self) -> bool:
+        return bool(self.listed.ack)
+
+    def messages(self, since: int | None) -> list[Message]:
+        """What is new after `since`, the lowest number first."""
+        key, url = self.listed.since_key, self.listed.url
+        if key and since is not None:
+            url += ("&" if "?" in url else "?") + urlencode({key: since})
+        reply = self.web.get(url, secrets=_secret(self.listed), accept=_JSON)
+        _succeeded(reply, self._table)
+        try:
+            said = json.loads(reply.body)
+        except (ValueError, RecursionError) as error:
+            raise self._odd("it answers no JSON", shorten(str(error), 100)) from None
+        listed = self._find("messages", said)
+        if not isinstance(listed, list):
+            raise self._odd("it answers no list of messages", f"`{self.listed.messages}` finds {_kind(listed)}")
+        return sorted(map(self._message, listed[:_MOST]), key=lambda message: message.seq)
+
+    def acknowledge(self, seq: int) -> None:
+        """Tell the mailbox that everything up to this number has arrived."""
+        body = json.dumps({"seq": seq}).encode()
+        _succeeded(self.web.post(self.listed.ack, body, secrets=_secret(self.listed)), self._table)
+
+    @property
+    def _table(self) -> str:
+        return f"[mailboxes.{self.name}]"
+
+    def _message(self, said: Any) -> Message:
+        seq = self._find("seq", said)
+        if isinstance(seq, str) and seq.isascii() and seq.isdecimal():
+            seq = int(seq[:18])
+        if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq < 1 << 63:
+            raise self._odd("a message has no sequence number", f"`{self.listed.seq}` finds {_kind(seq)}")
+        text, id_, sender = (self._find(name, said) for name in ("text", "id", "sender"))
+        if not isinstance(text, str):
+            text = json.dumps(said, ensure_ascii=False) if text is None else json.dumps(text, ensure_ascii=False)
+        known = id_ if isinstance(id_, str | int) and not isinstance(id_, bool) else seq
+        return Message(
+            seq, shorten(str(known), 200), shorten(sender, 200) if isinstance(sender, str) else "", text[:_TEXT]
+        )
+
+    def _find(self, name: str, said: Any) -> Any:
+        import jmespath  # noqa: PLC0415  (only who has a mailbox needs it)
+        from jmespath.exceptions import JMESPathError  # noqa: PLC0415
+
+        try:
+            return jmespath.search(getattr(self.listed, name), said)
+        except JMESPathError as error:
+            why = " ".join(str(error).split())
+            raise Refused(
+                f"`{name}` of the mailbox cannot be used", where=f"{self._table} in config.toml", why=shorten(why, 200),
+                fix="write a JMESPath expression: https://jmespath.org",
+            ) from None  # fmt: skip
+
+    def _odd(self, what: str, why: str) -> Refused:
+        fix = f"correct {self._table} in this machine's config.toml, or the mailbox"
+        return Refused(what, where=self.listed.url.partition("?")[0], why=why, fix=fix)
+
+
+def _succeeded(reply: Reply, table: str) -> None:
+    """Raises ServerAway for what may go better later, Refused for every other error status."""
+    if reply.status < 300:
+        return
+    said = " ".join(reply.body[:300].decode("utf-8", "replace").split())
+    why = f"HTTP {reply.status}" + (f": {shorten(said, 120)}" if said else "")
+    where = reply.url.partition("?")[0]
+    if reply.status in LATER:
+        wait = retry_after(reply.headers, utc_now())
+        raise ServerAway("the mailbox asks to come back later", where=where, why=why, retry_after=wait)
+    fix = f"look at {table} in this machine's config.toml"
+    raise Refused("the mailbox refuses", where=where, why=why, fix=fix)
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,176 @@
+"""The `logs` type: what a log says, counted by code. Only a question that code does not understand wakes the model, and
+then it chooses among the patterns that code has found; the numbers stay code's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from agent.errors import Doubt, Refused
+from agent.handlers.base import Context, Handler
+from agent.handlers.logs.lines import LEVELS, Entry, entries
+from agent.handlers.logs.memory import Memory
+from agent.handlers.logs.mining import Mined, mine
+from agent.handlers.logs.report import Shown, result_of
+from agent.handlers.logs.request import Wish, read_wish
+from agent.handlers.material import PathParams, matching, mentioned
+from agent.handlers.opinions import CONFIDENCE, agreed, sure
+from agent.text import shorten
+from agent.vault.prompts import quoted
+from agent.vault.values import HandoffReason, Result, Role, Task, Tier, Usage
+
+MOST_BYTES = 64 << 20  # of one file
+MAX_FILES = 50
+SHOWN = 20  # patterns in the report
+CHOICES = 60  # patterns that the model may choose from
+MAX_TOKENS = 300
+LAST = "last"
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _since(value: Any) -> Any:
+    """`24h`, `7d`, `last`, or a date or time as people write them."""
+    text = value.strip() if isinstance(value, str) else ""
+    if text == LAST or (text[:-1].isdecimal() and text[-1:] in _UNITS):
+        return text
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("it is none of 24h, 7d, last, 2026-11-20 or 2026-11-20T09:30") from None
+    return text
+
+
+class LogsParams(PathParams):
+    """`path`: log files of the vault; `log`: names of logs that this machine's settings list."""
+
+    log: tuple[str, ...] = ()
+    level: Literal["error", "warning", "all"] = "all"
+    since: Annotated[str, BeforeValidator(_since)] = ""
+    match: str = Field("", max_length=200)
+    top: int = Field(0, ge=0, le=100)
+
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """Which entries count. An entry without a time is as old as the one before it, so a span cannot leave it out."""
+
+    level: str
+    since: float
+    until: float
+    text: str
+
+    def __call__(self, entry: Entry) -> bool:
+        if self.level and LEVELS.index(entry.level) > LEVELS.index(self.level):
+            return False
+        if entry.at is not None and not self.since <= entry.at < self.until:
+            return False
+        return not self.text or self.text in entry.message
+
+
+def by_code(task: Task) -> bool:
+    """Whether code understands what is asked: parameters, or words that only say how to speak of it."""
+    asked = task.text.strip()
+    return not asked or read_wish(asked, datetime.now(UTC)).clear
+
+
+def run(ctx: Context, params: LogsParams) -> Result:
+    """Mine the logs; ask which patterns are meant only where the request is a question of its own."""
+    asked = ctx.task.text.strip()
+    wish = read_wish(asked, ctx.now) if asked else Wish()
+    names = _names(ctx, params, asked, wish)
+    memory = Memory.read(ctx, "\n".join(sorted(names)))
+    level = params.level if params.level != "all" else wish.level
+    since = _start(params.since, ctx.now, memory) if params.since else wish.since
+    wanted = _Filter(
+        level,
+        since.timestamp() if since else float("-inf"),
+        wish.until.timestamp() if wish.until else float("inf"),
+        params.match or wish.text,
+    )
+    mined = mine(_entries(ctx, names), memory.patterns, wanted=wanted, check=ctx.check)
+    chosen: list[int] | None = None
+    usage: tuple[Usage, ...] = ()
+    confidence = None
+    if mined.patterns and not by_code(ctx.task):
+        chosen, usage, confidence = _choose(ctx, asked, mined)
+    memory.keep(ctx, mined)
+    ctx.note(f"{mined.lines} lines of {', '.join(names)}: {len(mined.patterns)} patterns")
+    return result_of(
+        mined, Shown(names, wanted.level, since, params.top or wish.top or SHOWN, memory.first_time, chosen), usage,
+        confidence,
+    )  # fmt: skip
+
+
+def _names(ctx: Context, params: LogsParams, asked: str, wish: Wish) -> tuple[str, ...]:
+    """The logs to read: vault paths, and `log:NAME` for those of this machine. Raises Doubt when none is meant."""
+    listed = tuple(f"log:{name}" for name in params.log)
+    named = params.path or tuple(name for name in mentioned(asked) if not listed)
+    found = [path for name in named for path in matching(ctx, name, must=bool(params.path))]
+    if not found and not listed:
+        everything = [path for path in ctx.files.list("", (".log",)) if "/archive/" not in f"/{path}"]
+        found = [path for path in everything if not wish.name or wish.name in path.rpartition("/")[2].casefold()]
+        if wish.name and not found and wish.name in ctx.logs:
+            return (f"log:{wish.name}",)
+    if not found and not listed:
+        which = f"no log called '{wish.name}' is" if wish.name else "no log is"
+        raise Doubt(
+            "there is no log to read", reason=HandoffReason.NEEDS,
+            why=f"{which} in the vault, and this machine's settings list {', '.join(sorted(ctx.logs)) or 'none'}",
+        )  # fmt: skip
+    if len(found) > MAX_FILES:
+        raise Refused("too many logs", why=f"{len(found)} files fit", fix=f"name at most {MAX_FILES} of them in `path`")
+    return (*dict.fromkeys(found), *listed)
+
+
+def _entries(ctx: Context, names: tuple[str, ...]) -> Iterator[Entry | None]:
+    for name in names:
+        kind, _, own = name.partition(":")
+        if kind == "log" and own:
+            if own not in ctx.logs:
+                raise Refused(
+                    f"no log is called '{own}' here", why="this machine's settings do not list it",
+                    fix=f'add [logs.{own}] with path = "/…" to this machine\'s config.toml',
+                )  # fmt: skip
+            yield from entries(ctx.logs[own](), ctx.now)
+        else:
+            text = ctx.files.read(name, MOST_BYTES).decode("utf-8", "replace")
+            yield from entries(text.splitlines(), ctx.now)
+
+
+def _start(since: str, now: datetime, memory: Memory) -> datetime | None:
+    if since == LAST:
+        return datetime.fromtimestamp(memory.until, UTC) if memory.until is not None else None
+    if since[-1:] in _UNITS:
+        return now - timedelta(**{_UNITS[since[-1]]: int(since[:-1])})
+    when = datetime.fromisoformat(since)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def _choose(ctx: Context, asked: str, mined: Mined) -> tuple[list[int], tuple[Usage, ...], float]:
+    """Which patterns a question is about, by their numbers. Raises Doubt when the model is not sure."""
+    offered = mined.patterns[:CHOICES]
+    shown = "\n".join(f"{number}. {p.count} × {shorten(p.text, 160)}" for number, p in enumerate(offered, 1))
+    schema = {
+        "type": "object",
+        "properties": {
+            "patterns": {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": len(offered)}},
+            "known": {"type": "boolean"},
+            "confidence": CONFIDENCE,
+        },
+        "required": ["patterns", "known", "confidence"],
+        "additionalProperties": False,
+    }
+    parts = [quoted("The question", shorten(asked, 1000)), quoted("The patterns of the log", shown)]
+    parts.append("Which of the numbered patterns does the question ask about? If none of them answers it: known false.")
+    found = agreed(
+        ctx, "\n\n".join(parts), schema=schema, max_tokens=MAX_TOKENS, same=lambda data: tuple(sorted(data["patterns"]))
+    )
+    confidence = sure(found, "the local model cannot say which messages of the log are meant")
+    return sorted(set(found.data["patterns"])), found.usage, confidence
+
+
+HANDLER = Handler("logs", Tier.STANDARD, Role.RESEARCH, LogsParams, run, limit=600.0, outside=True, by_code=by_code)
