@@ -16,6 +16,7 @@ from agent.errors import Doubt, Refused, TaskOver
 from agent.executors import Executors
 from agent.files.outside import last_lines
 from agent.files.overlay import OverlayFiles
+from agent.gate import OutputGate
 from agent.handlers import HANDLERS
 from agent.handlers.base import Context
 from agent.leading import Lead
@@ -41,6 +42,7 @@ class Bench:
     lead: Lead
     checks: Checks
     door: Door
+    gate: OutputGate
 
     @classmethod
     def of(
@@ -51,7 +53,8 @@ class Bench:
         purse = Purse(settings, state)
         lead = Lead(settings, Executors(settings.executors, env), overlay, purse, asking.ask_named)
         door = Door(settings.network, env, state.parent / RATES)
-        return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, Checks(settings.checks, env), door)
+        gate, checks = OutputGate(secrets=settings.secret_values), Checks(settings.checks, env)
+        return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, checks, door, gate)
 
     def perform(self, run: Run) -> Result:
         """What a task is: its handler, with the little of the world that it may see. Raises what it raises."""
@@ -83,6 +86,7 @@ class Bench:
             ask=self.asking.of(run),
             facts=lambda: run.facts,
             note=run.folder.note,
+            redact=self.gate.redact,
             check=run.check,
             memory=memory,
             run_dir=run.folder.path,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent.errors import Refused
 from agent.models.base import Answer
+from agent.redact import redact_tokens
 from agent.vault.values import Result, Role, Task, Tier
 
 
@@ -233,6 +234,7 @@ class Context:
     check: Callable[[], None]  # raises TimeUp when the run was cancelled or its time is up; call it in loops
     memory: Path  # a private folder of this type in the state folder, kept between runs (never in the vault)
     run_dir: Path  # this run's own folder
+    redact: Callable[[str], str] = redact_tokens  # without secrets: for what is put into `memory`
     leaves: bool = False  # what is asked goes to a model that is not this machine's
     opinions: int = 1  # how many samples of an answer must agree
     repo: Callable[[str, str], Repo] = no_repo  # repo(name, verb): a listed repository, when the verb is allowed there
