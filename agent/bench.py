@@ -53,7 +53,8 @@ class Bench:
         purse = Purse(settings, state)
         lead = Lead(settings, Executors(settings.executors, env), overlay, purse, asking.ask_named)
         door = Door(settings.network, env, state.parent / RATES)
-        gate, checks = OutputGate(secrets=settings.secret_values), Checks(settings.checks, env)
+        checks = Checks.of(settings, env, state, repos.vault)
+        gate = OutputGate(secrets=settings.secret_values)
         return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, checks, door, gate)
 
     def perform(self, run: Run) -> Result:
@@ -93,7 +94,7 @@ class Bench:
             leaves=self.asking.leaves(decision),
             opinions=settings.model.opinions,
             repo=self.repos.of(run.check),
-            documents=DocumentReader(run.check),
+            documents=DocumentReader(run.check, self.checks.sandbox),
             window=self.asking.window(decision),
             logs={name: partial(last_lines, log.path) for name, log in self.asking.settings.logs.items()},
             web=web,
@@ -102,6 +103,7 @@ class Bench:
             shared=run.claim.shared,
             worker=run.worker or self.asking.settings.worker.name,
             attempt=run.claim.attempt,
+            checks=self.checks.of_run(run),
         )
         result = self.checks.judge(run, handler.run(context, params))
         self.overlay.propose(result.changes, run.number)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent import __version__, facts
 from agent.claims import NAMESPACES, Probed, probe, remember
+from agent.confining import commands
 from agent.doctoring import Check, model_side
 from agent.errors import GoferError
 from agent.git.branch import Branch
@@ -35,6 +36,7 @@ def check_up(root: Path, env: Mapping[str, str], now: datetime, *, online: bool 
         *_git(survey, now, online),
         *_settings(survey),
         *_repos(survey),
+        *commands(survey.root, survey.settings, survey.state, env),
         *model_side(survey.root, survey.settings, survey.state, env, now),
         *_files(survey),
         *_inbox(survey, now),

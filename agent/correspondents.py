@@ -46,7 +46,7 @@ def _secret(listed: ListedRecipient | ListedMailbox) -> dict[str, str]:
 @dataclass(frozen=True, slots=True)
 class HttpRecipient:
     """`agent.handlers.base.Recipient` over a POST: JSON with the message under one key, or plain text, without this
-    machine's secrets. The key of the sending goes along as `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header)."""
+    machine's secrets. The key goes along as `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header)."""
 
     listed: ListedRecipient
     web: OpenDoor = field(repr=False)

@@ -145,4 +145,9 @@ class Doubt(TaskOver):
 
 
 class TimeUp(TaskOver):
-    """The wall-clock limit passed, or the run was cancelled."""
+    """The wall-clock limit passed, a command took too much of the machine, or the run was cancelled.
+
+    `stdout` and `stderr` are what a command had printed by then."""
+
+    stdout: bytes = b""
+    stderr: bytes = b""

@@ -18,6 +18,7 @@ from agent import process
 from agent.config.tables import Command, Executor
 from agent.errors import BadConfig, Doubt, Refused
 from agent.models.gate import estimate
+from agent.sandbox import Box, Sandbox, failed_to_start
 from agent.vault.values import Usage
 
 PASSED = ("PATH", "HOME", "LANG", "LC_ALL")
@@ -36,19 +37,34 @@ class Executed:
 
 
 def pinned(command: Command, env: Mapping[str, str], where: str) -> tuple[str, ...]:
-    """The argument list with an absolute program whose bytes are the registered ones. `where` names its table in
-    config.toml. Raises Refused when the program is not there or another one."""
+    """The argument list with an absolute program whose bytes are the registered ones, and so are those of the other
+    files that the command pins. `where` names its table in config.toml. Raises Refused when one of them is not there
+    or another one."""
     path = process.program(command.argv[0], env)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != command.sha256:
-        raise Refused(
-            f"the program '{path}' is not the one that was registered",
-            where=f"{where} in config.toml",
-            why=f"its sha256 is {digest[:12]}…, and {command.sha256[:12]}… is registered",
-            fix=f"if you trust this version, register it: sha256sum $(command -v {command.argv[0]})",
-        )
+    _same(path, command.sha256, "program", where, f"$(command -v {command.argv[0]})")
+    for name, sha256 in sorted(command.files.items()):
+        _same(Path(name).expanduser(), sha256, "file", where, f"'{name}'")
     return (str(path), *command.argv[1:])
+
+
+def _same(path: Path, registered: str, what: str, where: str, shown: str) -> None:
+    try:
+        digest = sha256_of(path)
+    except OSError as error:
+        raise Refused(f"the {what} '{path}' cannot be read", where=f"{where} in config.toml", why=str(error)) from None
+    if digest != registered:
+        raise Refused(
+            f"the {what} '{path}' is not the one that was registered",
+            where=f"{where} in config.toml",
+            why=f"its sha256 is {digest[:12]}…, and {registered[:12]}… is registered",
+            fix=f"if you trust this version, register it: sha256sum {shown}",
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """The hash of a file's bytes, 64 hex digits. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def surroundings(env: Mapping[str, str], named: Sequence[str], folder: Path) -> dict[str, str]:
@@ -63,7 +79,7 @@ class Executors:
     """The commands that this machine lists. `env` is the worker's own environment."""
 
     def __init__(self, listed: Mapping[str, Executor], env: Mapping[str, str]) -> None:
-        self.listed, self._env = listed, env
+        self.listed, self._env, self._sandbox = listed, env, Sandbox("auto", env)
 
     def of(self, name: str) -> Executor:
         """The command of that name. Raises Refused when there is none."""
@@ -89,12 +105,17 @@ class Executors:
         read = _READ if executor.output != "text" else ()
         found = {key: _compiled(name, key, getattr(executor, key)) for key in read}
         argv = pinned(executor, self._env, f"[executors.{name}]")
-        place = _new_folder(folder)
-        done = process.run(
-            argv, cwd=place, stdin=text.encode("utf-8", "replace"),
-            env=surroundings(self._env, executor.env, place),
-            timeout=max(0.0, min(executor.timeout_seconds, timeout_left)), stop=stop,
+        place = new_folder(folder, "executor")
+        ready = self._sandbox.ready(
+            argv, surroundings(self._env, executor.env, place), Box(place, place), where=f"[executors.{name}]",
+            wanted=False, must=executor.sandbox,
         )  # fmt: skip
+        done = process.run(
+            ready.argv, cwd=place, stdin=text.encode("utf-8", "replace"), env=ready.env,
+            timeout=max(0.0, min(executor.timeout_seconds, timeout_left)), stop=stop, called=Path(argv[0]).name,
+        )  # fmt: skip
+        if ready.inside and (why := failed_to_start(done.code, done.stderr)):
+            raise Refused(f"'{argv[0]}' could not be started in the sandbox", where=f"[executors.{name}]", why=why)
         return _read(name, executor, done, found, text)
 
 
@@ -223,10 +244,11 @@ def _tail(data: bytes) -> str:
     return line if len(line) <= TAIL else "…" + line[-TAIL + 1 :]
 
 
-def _new_folder(folder: Path) -> Path:
-    """A folder that no run before had, also not an earlier attempt of the same day."""
+def new_folder(folder: Path, stem: str) -> Path:
+    """A folder that no command before had, also not in an earlier attempt of the same day: what that one left there, a
+    link perhaps, must lead nobody anywhere."""
     for number in count(1):
-        place = folder / ("executor" if number == 1 else f"executor-{number}")
+        place = folder / (stem if number == 1 else f"{stem}-{number}")
         try:
             place.mkdir(mode=0o700, parents=True)
         except FileExistsError:

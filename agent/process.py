@@ -2,7 +2,7 @@
 
 The child gets a session of its own, no descriptor but its three streams, and only the environment that it is given.
 Its limits are set before it runs. Whatever it started ends with it: its process group, and on Linux also what left
-the group but kept the mark that stands in its environment. One that takes the mark off is not found.
+the group but kept the mark that stands in its environment.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from typing import IO
 from agent.errors import Refused, TimeUp
 from agent.git.command import close_pipes, kill_group
 from agent.git.keeper import kept
+from agent.limits import Limits, Runaway, Watch
+from agent.marked import MARK, sweep
 
 GRACE = 1.0  # seconds to end in order, after SIGTERM
-MARK = "GOFER_CHILD"  # in the environment of a command and of all that it starts
 ERRORS = 1 << 16  # bytes of standard error that are kept: the last ones
 _LOOK = 0.05  # seconds between looks at `stop`
 _DRAIN = 0.5  # seconds for what the dead left in the pipes
 _CHUNK = 1 << 16
-_SWEEPS = 10  # looks for what starts others while it is being ended
+LIMITS = Limits()
 
 # Runs between fork and exec, in a fresh interpreter: `preexec_fn` is not safe in a process that has threads. It waits
 # for a word that the keeper knows of it, so that no command runs that would outlive us; and it tells through a
@@ -85,19 +86,20 @@ def program(name: str, env: Mapping[str, str]) -> Path:
 
 def run(
     argv: Sequence[str], *, cwd: Path, stdin: bytes, env: Mapping[str, str], timeout: float, stop: Callable[[], bool],
-    output_limit: int = 1 << 20, memory: int = 4 << 30, file_size: int = 1 << 30,
+    limits: Limits = LIMITS, called: str = "",
 ) -> Finished:  # fmt: skip
-    """Run a command to its end. Sizes are bytes, `timeout` seconds; `memory` bounds what it allocates (not on macOS).
+    """Run a command to its end. `timeout` is seconds; `called` is its name for people, its program's by default.
 
-    Raises Refused when it cannot be started, TimeUp at the time limit or when `stop` says so; nothing of it runs on
-    in any case. A command that prints more than `output_limit` is killed, and the result says so.
+    Raises Refused when it cannot be started, TimeUp at the time limit, when it starts too much, when the disk runs
+    full, or when `stop` says so; nothing of it runs on in any case. A command that prints more than its limit is
+    killed, and the result says so.
     """
     path, mark, began = program(argv[0], env), secrets.token_hex(16), time.monotonic()
     (told, tell), (go, say_go) = os.pipe(), os.pipe()
     try:
-        limits = [str(tell), str(go), str(memory), str(file_size), str(int("LC_CTYPE" in env))]
+        words = map(str, (tell, go, limits.memory, limits.file_size, int("LC_CTYPE" in env)))
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _STUB, *limits, str(path), *argv[1:]],
+            [sys.executable, "-I", "-S", "-c", _STUB, *words, str(path), *argv[1:]],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, env={**env, MARK: mark},
             start_new_session=True, pass_fds=(tell, go), bufsize=0,
         )  # fmt: skip
@@ -108,15 +110,17 @@ def run(
     finally:
         os.close(tell)
         os.close(go)
-    talk = _Talk(process, stdin, output_limit)
+    talk, name = _Talk(process, stdin, limits.output), called or path.name
     try:
         with kept(process):
             try:
                 with suppress(BrokenPipeError):  # somebody killed it already
                     os.write(say_go, b"!")
-                talk.go_on(began + timeout, stop, f"'{path.name}' did not end within {timeout:g} s and was stopped")
-            except TimeUp:
-                kill_group(process, GRACE)
+                watch = Watch(name, mark, cwd, limits)
+                talk.go_on(began + timeout, stop, f"'{name}' did not end within {timeout:g} s and was stopped", watch)
+            except TimeUp as error:
+                error.stdout, error.stderr = bytes(talk.out), bytes(talk.err)
+                kill_group(process, 0.0 if isinstance(error, Runaway) else GRACE)
                 raise
             finally:
                 _end(process, mark, talk)
@@ -147,13 +151,15 @@ class _Talk:
             os.set_blocking(stream.fileno(), False)
             self._lines.register(stream, event)
 
-    def go_on(self, ends: float, stop: Callable[[], bool], late: str) -> None:
-        """Talk until the command has ended or printed too much. Raises TimeUp at `ends` or when `stop` says so."""
+    def go_on(self, ends: float, stop: Callable[[], bool], late: str, watch: Watch) -> None:
+        """Talk until the command has ended or printed too much. Raises TimeUp at `ends`, when `stop` says so, or when
+        `watch` finds that it takes too much."""
         while not self.cut and not _gone(self.process):
             if stop():
                 raise TimeUp("the command was stopped", why="the run was cancelled or its time is up")
             if time.monotonic() > ends:
                 raise TimeUp(late)
+            watch.look()
             self._turn(_LOOK)
 
     def drain(self) -> None:
@@ -221,24 +227,9 @@ def _end(process: subprocess.Popen[bytes], mark: str, talk: _Talk) -> None:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    for _ in range(_SWEEPS):
-        if not _sweep(mark):
-            break
+    sweep(mark)
     talk.drain()
     close_pipes(process)
-
-
-def _sweep(mark: str) -> int:
-    """Linux: kill what carries the mark, wherever it hides; how many there were."""
-    sign, found = f"{MARK}={mark}".encode(), 0
-    for folder in Path("/proc").glob("[0-9]*") if sys.platform == "linux" else ():
-        try:
-            if sign in (folder / "environ").read_bytes().split(b"\0"):
-                os.kill(int(folder.name), signal.SIGKILL)
-                found += 1
-        except (OSError, ValueError):  # another's, or gone meanwhile
-            continue
-    return found
 
 
 def _check_started(told: int, path: Path) -> None:

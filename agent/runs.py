@@ -42,6 +42,11 @@ class RunFolder:
             finally:
                 os.close(handle)
 
+    def keep_output(self, name: str, text: str) -> Path:
+        """Put what something printed beside the log, without secrets; where that is."""
+        self.keep(name, self._gate.redact(text))
+        return self.path / name
+
     def close(self, line: str = "") -> None:
         """The last line, if there is one to add, and the end of the log."""
         if line:

@@ -27,6 +27,7 @@ from agent.models.backends import EMBEDDED, OLLAMA, undefined
 from agent.models.shelf import find_model
 from agent.route.router import Router
 from agent.route.types import KNOWN_TYPES
+from agent.sandbox import Sandbox
 from agent.vault.finished import Archive
 from agent.vault.layout import invalid_report_path
 from agent.vault.task import read_task
@@ -209,6 +210,11 @@ class Survey:
         detail = f"a server answers at {url}; gofer doctor asks it for the model"
         return {"name": name, "provider": provider, "ok": True, "detail": detail, "fix": ""}
 
+    @property
+    def sandbox(self) -> Sandbox:
+        """The sandbox around checks, as this machine's settings wish it."""
+        return Sandbox(self.settings.sandbox.level, self.env)
+
     def problems(self, items: list[Item]) -> list[dict[str, str]]:
         """What needs a person, each with where and one thing to do."""
         found = [_problem(f.what, f.where, f.fix) for f in self.settings.findings]
@@ -235,6 +241,9 @@ class Survey:
                 found.append(
                     _problem(f"hand-off {handed['id']} expired unanswered", handed["path"], "answer it, or retry")
                 )
+        closed = self.settings.sandbox.level == "restricted" and self.settings.checks
+        if closed and (none := self.sandbox.found).path is None:
+            found.append(_problem(f"checks cannot run: {none.trouble}", "sandbox.level in config.toml", none.fix))
         ready = [item for item in items if item.state == Status.OPEN]
         if ready and not self.working:
             found.append(

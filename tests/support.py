@@ -29,6 +29,7 @@ T = TypeVar("T")
 CLOSED_PORT = "http://127.0.0.1:9"  # discard: nobody listens there
 GOFER = (sys.executable, "-m", "agent")
 STRACE = shutil.which("strace")
+BWRAP = shutil.which("bwrap")
 _GITCONFIG = """\
 [user]
     name = Ada

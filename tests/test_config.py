@@ -151,6 +151,30 @@ def test_what_the_machine_grants_is_in_force(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ('[checks.x.args]\nsuite = ["unit"]', "argv has no {suite}"),
+        ('argv = ["/opt/{kind}"]\n[checks.x.args]\nkind = ["a"]', "the program itself cannot be chosen"),
+        ('argv = ["/opt/x", "{check}"]\n[checks.x.args]\ncheck = ["a"]', "no name for an argument"),
+        ('argv = ["/opt/x", "{suite}"]\n[checks.x.args]\nsuite = []', "at least 1 item"),
+        ('argv = ["/opt/x", "{suite}"]\n[checks.x.args]\nsuite = ["a\\nb"]', "pattern"),
+        ('cwd = "../x"', "pattern"),
+        ('readable = ["x"]', "pattern"),
+        ('files = { "x.py" = "00" }', "pattern"),
+        ("timeout_seconds = 0", "greater than 0"),
+    ],
+)
+def test_s27_a_check_that_would_not_do_what_its_table_says_stops_the_worker(
+    machine: Machine, more: str, why: str
+) -> None:
+    argv = "" if "argv" in more else 'argv = ["/opt/x"]\n'
+    found = machine.load(local=f'[checks.x]\nsha256 = "{"ab" * 32}"\n{argv}{more}')
+    with pytest.raises(BadConfig) as caught:
+        found.checked()
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("text", "key", "line", "nearest"),
     [
         ("[watch]\n\nsetle_seconds = 4", "watch.setle_seconds", 3, "watch.settle_seconds"),

@@ -14,6 +14,7 @@ import pytest
 
 from agent import process
 from agent.errors import Refused, TimeUp
+from agent.limits import Limits
 from tests.crew.support import alive
 from tests.support import wait_for
 
@@ -34,7 +35,9 @@ def run(tmp_path: Path) -> Callable[..., process.Finished]:
         stop: Callable[[], bool] = never, **limits: int,
     ) -> process.Finished:  # fmt: skip
         argv = [sys.executable, "-c", code] if isinstance(code, str) else code
-        return process.run(argv, cwd=tmp_path, stdin=stdin, env=env, timeout=timeout, stop=stop, **limits)
+        return process.run(
+            argv, cwd=tmp_path, stdin=stdin, env=env, timeout=timeout, stop=stop, limits=Limits(**limits)
+        )
 
     return run
 
@@ -51,7 +54,7 @@ def test_both_streams_the_exit_code_and_the_folder_are_those_of_the_command(run:
 def test_a_long_input_and_a_long_output_do_not_wait_for_each_other(run: Run) -> None:
     data = os.urandom(900_000).hex().encode()
     code = "import sys\nwhile d := sys.stdin.buffer.read1(100): sys.stdout.buffer.write(d); sys.stdout.buffer.flush()"
-    assert run(code, stdin=data, output_limit=1 << 22).stdout == data
+    assert run(code, stdin=data, output=1 << 22).stdout == data
 
 
 def test_a_command_that_reads_nothing_still_ends(run: Run) -> None:
@@ -81,7 +84,7 @@ def test_a_shell_child_sees_no_locale_that_it_was_not_given(run: Run) -> None:
 
 
 def test_s28_output_without_end_is_cut_and_the_command_is_killed(run: Run) -> None:
-    done = run("import os\nwhile True: os.write(1, b'y' * 4096)", output_limit=10_000)
+    done = run("import os\nwhile True: os.write(1, b'y' * 4096)", output=10_000)
     assert done.cut and done.stdout == b"y" * 10_000
 
 
@@ -162,6 +165,35 @@ def test_one_file_is_bounded_and_no_core_is_left(run: Run, tmp_path: Path) -> No
     assert done.code != 0 and (tmp_path / "big").stat().st_size <= 5_000
     said = run("import resource; print(resource.getrlimit(resource.RLIMIT_CORE))").stdout
     assert said == b"(0, 0)\n"
+
+
+@LINUX
+def test_s28_a_command_that_forks_without_end_is_killed_with_all_that_it_forked(run: Run, tmp_path: Path) -> None:
+    code = (
+        "import os, time\n"
+        "for number in range(500):\n"
+        "    if not os.fork(): open(f'pid-{os.getpid()}', 'w').close(); time.sleep(600)\n"
+        "time.sleep(600)\n"
+    )
+    with pytest.raises(TimeUp, match="more than 20 processes and was killed"):
+        run(code, processes=20)
+    pids = [int(path.name.removeprefix("pid-")) for path in tmp_path.glob("pid-*")]
+    assert len(pids) > 20
+    wait_for(lambda: not any(alive(pid) for pid in pids), what="all are gone")
+
+
+def test_s28_a_command_ends_before_the_disk_is_full(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(TimeUp, match="MiB are left on the disk") as caught:
+        run("import time; print('on my way', flush=True); time.sleep(600)", free=1 << 60)
+    assert caught.value.where == str(tmp_path)
+
+
+def test_what_a_command_said_before_its_time_was_up_is_not_lost(run: Run, tmp_path: Path) -> None:
+    code = "import sys, time\nprint('first', flush=True); print('second', file=sys.stderr, flush=True)\n"
+    code += "open('said', 'w').close(); time.sleep(600)"
+    with pytest.raises(TimeUp) as caught:
+        run(code, stop=(tmp_path / "said").exists)
+    assert (caught.value.stdout, caught.value.stderr) == (b"first\n", b"second\n")
 
 
 def test_a_program_that_is_not_there_is_refused_with_the_fix(run: Run, tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def collect(root: Path) -> dict[str, Any]:
         "stopped": bool(stopping.stopped(root, survey.state)),
         "stopped_by": stopping.stopped(root, survey.state),
         "watching": survey.board.get("watching", "") if survey.working else "",
+        "sandbox": survey.sandbox.words(),
         "quiet_beats": survey.board.get("quiet_beats", 0),
     }
 
@@ -98,6 +99,7 @@ def _show(root: Path, data: dict[str, Any]) -> None:
     click.echo(f"Git      {_git(data['sync'])}")
     for model in data["models"]:
         click.echo(f"Model    {model['name']}: {model['detail']}" + (f" ({model['fix']})" if model["fix"] else ""))
+    click.echo(f"Sandbox  {data['sandbox']}")
     for problem in data["problems"]:
         where = f" [{problem['where']}]" if problem["where"] else ""
         click.echo(f"Problem  {problem['what']}{where}\n         do: {problem['fix']}")

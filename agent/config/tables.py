@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from agent.hostnames import entry_of, joined
 
@@ -160,7 +160,9 @@ class Embedded(Section):
 
 
 class Sandbox(Section):
-    level: Literal["restricted", "full"] = "restricted"
+    """`auto`: checks run shut in where that is possible; `restricted`: or not at all; `full`: never."""
+
+    level: Literal["auto", "restricted", "full"] = "auto"
 
 
 class Money(Section):
@@ -222,11 +224,44 @@ class Provider(Section):
     answer_seconds: Seconds = 120.0
 
 
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Folder = Annotated[str, Field(max_length=1024, pattern=r"^(/|~/)[^\x00-\x1f\x7f]+$")]
+ArgName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+ArgValue = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
 class Command(Section):
-    """A check: an argument list, pinned to the sha256 of its first file."""
+    """An argument list, pinned to the sha256 of its first file and of the other `files` that it names. `sandbox`: it
+    runs shut in, or not at all."""
 
     argv: tuple[str, ...] = Field(min_length=1)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    sha256: Sha256
+    files: Mapping[Folder, Sha256] = {}
+    env: tuple[str, ...] = ()
+    sandbox: bool = False
+
+
+class Check(Command):
+    """A command that passes or fails. A task may choose among the values of `args`, which stand in `argv` as `{name}`;
+    the first is the default. `cwd` is a folder or the name of a listed repository; empty: a new one for each run."""
+
+    aliases: tuple[str, ...] = ()
+    args: Mapping[ArgName, Annotated[tuple[ArgValue, ...], Field(min_length=1)]] = {}
+    cwd: str = Field("", max_length=1024, pattern=r"^((/|~/)[^\x00-\x1f\x7f]+|[a-z0-9][a-z0-9._-]{0,63})?$")
+    readable: tuple[Folder, ...] = ()
+    writable: tuple[Folder | Literal["."], ...] = ()
+    network: bool = False
+    timeout_seconds: Seconds = 300.0
+
+    @model_validator(mode="after")
+    def _complete(self) -> Check:
+        words = " ".join(self.argv[1:])
+        for name in self.args:
+            if name == "check" or f"{{{name}}}" in self.argv[0]:
+                raise ValueError("'check' is no name for an argument, and the program itself cannot be chosen")
+            if f"{{{name}}}" not in words:
+                raise ValueError(f"argv has no {{{name}}}, so the argument '{name}' would do nothing")
+        return self
 
 
 class Executor(Command):
@@ -238,7 +273,6 @@ class Executor(Command):
 
     timeout_seconds: Seconds = 900.0
     max_usd: Dollars | None = None
-    env: tuple[str, ...] = ()
     output: Literal["text", "json", "jsonl"] = "text"
     result: str = Field("result", max_length=500)
     cost_usd: str = Field("total_cost_usd", max_length=500)

@@ -11,7 +11,7 @@ from agent.config.tables import (
     Alias,
     AliasTarget,
     Backends,
-    Command,
+    Check,
     Embedded,
     Executor,
     Handoffs,
@@ -85,7 +85,7 @@ class LocalConfig(VaultSettings):
     secrets: Secrets = Secrets()
     prices: Mapping[AliasTarget, Price] = {}
     providers: Mapping[Name, Provider] = {}
-    checks: Mapping[Name, Command] = {}
+    checks: Mapping[Name, Check] = {}
     executors: Mapping[Name, Executor] = {}
     repos: Mapping[Name, ListedRepo] = {}
     logs: Mapping[Name, ListedLog] = {}

@@ -1,5 +1,6 @@
-"""The door to documents that others wrote: pages and PDFs are taken apart in a child process with limits, so that one
-that hangs, swells or crashes a parser ends that process and nothing else."""
+"""The door to documents that others wrote: pages and PDFs are taken apart in a child process with limits, shut in
+without network where this machine has a sandbox, so that one that hangs, swells, crashes or takes over a parser ends
+that process and reaches nothing else."""
 
 from __future__ import annotations
 
@@ -14,21 +15,24 @@ from pathlib import Path
 from agent import process
 from agent.errors import Refused, TimeUp
 from agent.handlers.base import Document
+from agent.limits import Limits
+from agent.sandbox import Box, Sandbox
 
 SECONDS = 45.0  # for one document
-MEMORY = 1 << 30  # bytes that taking one apart may allocate
+LIMITS = Limits(output=16 << 20, memory=1 << 30, file_size=0, processes=4)
 MAX_PAGES = 300  # of a PDF
-MAX_TEXT = 2 << 20  # characters of one document that are kept
-_OUTPUT = 16 << 20  # bytes: MAX_TEXT in JSON, and room for its escapes
+MAX_TEXT = 2 << 20  # characters of one document that are kept; in JSON they fit the output limit
 _PROGRAM = Path(__file__).with_name("taking_apart.py")
 _PACKAGES = {"html": "trafilatura", "pdf": "pypdf", "text": "charset_normalizer"}
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentReader:
-    """Takes documents apart (`agent.handlers.base.Documents`). `check` raises TimeUp once the run must end."""
+    """Takes documents apart (`agent.handlers.base.Documents`). `check` raises TimeUp once the run must end; `sandbox`
+    shuts the parser in as this machine's settings say."""
 
     check: Callable[[], None]
+    sandbox: Sandbox
 
     def read(self, kind: str, data: bytes, where: str, charset: str = "") -> Document:
         """The text of a document, and what it says of itself. Raises Refused with the reason when there is none."""
@@ -41,12 +45,18 @@ class DocumentReader:
                 fix="pip install 'gofer[web]'",
             )
         argv = [sys.executable, "-I", str(_PROGRAM), kind, str(MAX_PAGES), str(MAX_TEXT), charset]
-        with tempfile.TemporaryDirectory(prefix="gofer-document-") as folder:
+        level = self.sandbox.level
+        with tempfile.TemporaryDirectory(prefix="gofer-document-") as name:
+            folder = Path(name).resolve()
+            box = Box(folder, folder, readable=(_PROGRAM,))
+            env = {"LC_ALL": "C.UTF-8"}
+            ready = self.sandbox.ready(
+                argv, env, box, where="sandbox", wanted=level != "full", must=level == "restricted"
+            )
             try:
                 done = process.run(
-                    argv, cwd=Path(folder), stdin=data, env={"LC_ALL": "C.UTF-8"}, timeout=SECONDS, stop=self._over,
-                    output_limit=_OUTPUT, memory=MEMORY, file_size=0,
-                )  # fmt: skip
+                    ready.argv, cwd=folder, stdin=data, env=ready.env, timeout=SECONDS, stop=self._over, limits=LIMITS
+                )
             except TimeUp:
                 self.check()  # the run itself is over, or it is only this document
                 why = f"it took more than {SECONDS:g} s"

@@ -20,6 +20,7 @@ from agent.handlers import (
     logs,
     mailbox,
     research,
+    run_checks,
     status,
     summarize,
 )  # fmt: skip
@@ -45,6 +46,7 @@ HANDLERS: Mapping[str, Handler] = {
     "mailbox": mailbox.HANDLER,
     "status": status.HANDLER,
     "summarize": summarize.HANDLER,
+    "test": run_checks.HANDLER,
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from agent.errors import Refused
+from agent.handlers.checking import CheckDoor, NoChecks
 from agent.models.base import Answer
 from agent.redact import redact_tokens
 from agent.vault.values import Result, Role, Task, Tier
@@ -245,6 +246,7 @@ class Context:
     recipients: Mapping[str, Recipient] = field(default_factory=dict)
     mailboxes: Mapping[str, Mailbox] = field(default_factory=dict)
     shared: bool = False  # other machines can see the task: an earlier attempt may have been theirs
+    checks: CheckDoor = NoChecks()  # noqa: RUF009
     worker: str = ""  # who runs this; a file of which each worker has its own carries the name
     attempt: int = 1  # more than 1: an earlier run of this task, here or elsewhere, was cut off
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import pytest
 from agent import documents
 from agent.documents import DocumentReader
 from agent.errors import Refused, TimeUp
+from agent.sandbox import Sandbox
 from tests.documents import page, pdf
 from tests.support import processes_of
+from tests.web.server import serving
 
-READER = DocumentReader(lambda: None)
+BOX = Sandbox("auto", os.environ)
+READER = DocumentReader(lambda: None, BOX)
 WORDS = "The library opens at nine o'clock on every day but Sunday, when it is closed for everybody."
 
 
@@ -143,7 +147,7 @@ def test_a_run_that_is_cancelled_ends_the_parser_and_is_not_told_as_a_bad_docume
     hangs.write_text("while True: pass\n")
     monkeypatch.setattr(documents, "_PROGRAM", hangs)
     with pytest.raises(TimeUp, match="cancelled"):
-        DocumentReader(over).read("html", b"<p>x", "https://x.example")
+        DocumentReader(over, BOX).read("html", b"<p>x", "https://x.example")
 
 
 def test_s26_the_parser_sees_nothing_of_the_workers_environment(
@@ -154,6 +158,39 @@ def test_s26_the_parser_sees_nothing_of_the_workers_environment(
     tells.write_text("import json, os\nprint(json.dumps({'text': ' '.join(sorted(os.environ))}))\n")
     monkeypatch.setattr(documents, "_PROGRAM", tells)
     assert "DEPLOY_TOKEN" not in READER.read("html", b"<p>x", "https://x.example").text
+
+
+@pytest.mark.skipif(BOX.found.path is None, reason=f"no sandbox here: {BOX.found.trouble}")
+def test_s29_a_parser_that_was_taken_over_reaches_no_server_and_no_file_of_the_persons(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("the secret of the house")
+    taken = tmp_path / "code" / "taken.py"
+    taken.parent.mkdir()
+    monkeypatch.setattr(documents, "_PROGRAM", taken)
+    with serving() as canary:
+        taken.write_text(
+            "import json, socket\n"
+            "said = []\n"
+            f"for deed in (lambda: open({str(secret)!r}).read(), lambda: open('/etc/shadow').read(),\n"
+            f"             lambda: socket.create_connection(('127.0.0.1', {canary.port}), 2)):\n"
+            "    try:\n        said.append(str(deed()))\n"
+            "    except OSError as error:\n        said.append(type(error).__name__)\n"
+            "print(json.dumps({'text': ' '.join(said)}))\n"
+        )
+        assert READER.read("html", b"<p>x", "https://x.example").text.split() == [
+            "FileNotFoundError", "FileNotFoundError", "ConnectionRefusedError",
+        ]  # fmt: skip
+        assert canary.connections == 0
+        full = DocumentReader(lambda: None, Sandbox("full", os.environ)).read("html", b"<p>x", "https://x.example")
+        assert "the secret of the house" in full.text and canary.connections == 1, "the test can fail"
+
+
+def test_s29_where_only_a_sandbox_will_do_nothing_is_read_without_one(tmp_path: Path) -> None:
+    nowhere = Sandbox("restricted", {"PATH": str(tmp_path)})
+    with pytest.raises(Refused, match="only in a sandbox"):
+        DocumentReader(lambda: None, nowhere).read("html", b"<p>x", "https://x.example")
 
 
 def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

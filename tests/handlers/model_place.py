@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from agent.documents import DocumentReader
 from agent.files import VaultFiles
 from agent.handlers.base import Context, Handler, NoWeb, Repo, Web, no_repo
 from agent.models.base import Answer, Model, Request
+from agent.sandbox import Sandbox
 from agent.vault.params import read_params
 from agent.vault.prompts import system_prompt
 from agent.vault.values import Result, Task
@@ -59,7 +61,7 @@ class ModelPlace:
             opinions=opinions,
             repo=self.repo,
             web=self.web,
-            documents=DocumentReader(lambda: None),
+            documents=DocumentReader(lambda: None, Sandbox("auto", os.environ)),
             window=self.context,
             leaves=self.leaves,
         )

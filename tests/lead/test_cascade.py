@@ -333,7 +333,7 @@ def sure(standin: OllamaStandIn, text: str) -> None:
 
 @pytest.fixture
 def check(house: House) -> str:
-    return registered("checks", "knows-lima", script(house.folder, "check", CHECK))
+    return registered("checks", "knows-lima", script(house.folder, "check", CHECK), writable=[str(house.folder)])
 
 
 def test_a_result_that_passes_its_check_is_done_and_says_so(house: House, check: str, standin: OllamaStandIn) -> None:

@@ -13,6 +13,7 @@ import pytest
 from agent.config.tables import Executor
 from agent.errors import BadConfig, Doubt, Refused, TimeUp
 from agent.executors import Executed, Executors
+from agent.sandbox import find
 from tests.lead.commands import CLAUDE, CODEX, printing, script, sha256
 
 CODEX_KEYS = {
@@ -21,6 +22,7 @@ CODEX_KEYS = {
 CLAUDE_KEYS = {"output": "json", "model": "keys(modelUsage)[0]"}
 
 Ask = Callable[..., Executed]
+SANDBOX = find(os.environ)
 
 
 @pytest.fixture
@@ -187,3 +189,33 @@ def test_an_expression_that_does_not_go_with_the_object_finds_nothing(ask: Ask, 
     assert done.usage.model == "tool" and done.usage.estimated
     total = "sum([usage.input_tokens, usage.cache_read_input_tokens])"
     assert ask(printing(tmp_path, "tool", CLAUDE), output="json", input_tokens=total).usage.input_tokens == 1200
+
+
+@pytest.mark.skipif(SANDBOX.path is None, reason=f"no sandbox can be made here: {SANDBOX.trouble}")
+def test_a_command_runs_shut_in_when_its_table_says_so_and_only_then(ask: Ask, tmp_path: Path) -> None:
+    path = tmp_path / "tool"
+    path.write_text("#!/bin/sh\ncat\nls /root /home 2>&1 | tail -1\npwd\n")
+    path.chmod(0o755)
+    said = ask(path, sandbox=True).text
+    assert said.startswith("Capital of Peru?ls: cannot access") and said.endswith("/run/executor")
+    assert "cannot access" not in ask(path).text
+
+
+def test_s29_a_command_that_must_be_shut_in_is_refused_where_that_cannot_be(ask: Ask, tmp_path: Path) -> None:
+    tool = printing(tmp_path, "tool", "Lima")
+    with pytest.raises(Refused, match="only in a sandbox") as caught:
+        ask(tool, sandbox=True, env={"PATH": str(tmp_path)})
+    assert caught.value.where == "[executors.tool]" and not (tmp_path / "tool.asked").exists()
+
+
+def test_s27_the_other_files_that_a_command_pins_are_looked_at_too(ask: Ask, tmp_path: Path) -> None:
+    tool, other = printing(tmp_path, "tool", "Lima"), tmp_path / "prompt.txt"
+    other.write_text("Be short.")
+    pins = {str(other): sha256(other)}
+    assert ask(tool, files=pins).text == "Lima"
+    other.write_text("Be long.")
+    with pytest.raises(Refused, match=r"the file '.*prompt.txt' is not the one that was registered"):
+        ask(tool, files=pins)
+    other.unlink()
+    with pytest.raises(Refused, match="cannot be read"):
+        ask(tool, files=pins)
