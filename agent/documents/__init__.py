@@ -19,7 +19,7 @@ from agent.limits import Limits
 from agent.sandbox import Box, Sandbox
 
 SECONDS = 45.0  # for one document
-LIMITS = Limits(output=16 << 20, memory=1 << 30, file_size=0, processes=4)
+LIMITS = Limits(output=16 << 20, memory=1 << 30, file_size=0, processes=8)
 MAX_PAGES = 300  # of a PDF
 MAX_TEXT = 2 << 20  # characters of one document that are kept; in JSON they fit the output limit
 _PROGRAM = Path(__file__).with_name("taking_apart.py")
