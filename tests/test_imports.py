@@ -1,4 +1,4 @@
-"""What a worker imports: nothing of a paid or embedded backend before it is asked."""
+"""What a worker imports: nothing of a paid or embedded backend, and no HTTP, before it is asked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("openai", "xllamacpp", "genai_prices")
+HEAVY = ("openai", "xllamacpp", "genai_prices", "httpx", "httpcore")
 
 
 @pytest.mark.parametrize("module", ["agent.worker", "agent.crew.program", "agent.cli.run", "agent.checkup"])

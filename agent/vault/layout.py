@@ -131,10 +131,23 @@ def ledger_path(worker: str, day: date, number: int) -> str:
 
 def ledger_stem(worker: str, day: date) -> str:
     """What the segments of one worker and day begin with. Two workers never share one: no file has two writers."""
-    name = worker
-    if not _WORKER.fullmatch(worker):
-        name = f"{slug(worker)}-{hashlib.sha256(worker.encode('utf-8', 'replace')).hexdigest()[:8]}"
-    return f"{LEDGER}/{name}-{day:%Y-%m-%d}-"
+    return f"{LEDGER}/{_file_name(worker)}-{day:%Y-%m-%d}-"
+
+
+def history_folder(source: str) -> str:
+    """Where the readings of a data source are kept, by all workers."""
+    return f"{REPORTS}/{Role.DATA.folder}/{source}"
+
+
+def history_path(source: str, worker: str, month: date, number: int) -> str:
+    """A segment of one worker's readings of a source in a month; `number` counts from 1. No file has two writers."""
+    return f"{history_folder(source)}/{_file_name(worker)}-{month:%Y-%m}-{number:02}.csv"
+
+
+def _file_name(worker: str) -> str:
+    if _WORKER.fullmatch(worker):
+        return worker
+    return f"{slug(worker)}-{hashlib.sha256(worker.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
 def _clock(when: datetime) -> str:

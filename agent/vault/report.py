@@ -19,6 +19,7 @@ from agent.text import digest, parse_utc
 from agent.vault.handoff import REASONS
 from agent.vault.layout import handoff_path, invalid_report_path
 from agent.vault.ledger import Baseline, account, seconds
+from agent.vault.pictures import section_text
 from agent.vault.values import Outcome, Problem, Section, Status, Task
 
 STATUS_LINES: Mapping[Status, str] = {
@@ -63,7 +64,8 @@ def render(outcome: Outcome, gate: OutputGate, settings: ReportSettings) -> str:
         findings=[gate.line(finding, ITEM_LIMIT) for finding in result.findings[:ITEMS]] or [_bare_finding(outcome)],
         unshown=len(result.findings) - ITEMS,
         sections=[
-            Section(gate.line(section.title, 80), gate.text(section.text, SECTION_LIMIT)) for section in result.sections
+            Section(gate.line(section.title, 80), section_text(section, gate, SECTION_LIMIT))
+            for section in result.sections
         ],
         actions=_actions(outcome, gate, gate.line(settings.lead, 80)),
         raw=gate.fence(result.raw, settings.raw_limit) if result.raw.strip() else fenced(NO_RAW),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -177,11 +178,33 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under headings. Every cell is text from outside, and is made inert when it is written."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A line of numbers over time, drawn by Mermaid. Words are reduced to plain letters and digits when it is written,
+    and a chart with fewer than two numbers, or with one that cannot be drawn, is left out."""
+
+    title: str
+    unit: str
+    times: tuple[datetime, ...]
+    values: tuple[Decimal, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
-    """A named part of a report between Findings and Action Required: `## Result`, `## Sources`."""
+    """A named part of a report between Findings and Action Required: `## Result`, `## Sources`. Its text comes first,
+    then its table, then its chart."""
 
     title: str
     text: str
+    table: Table | None = None
+    chart: Chart | None = None
 
 
 @dataclass(frozen=True, slots=True)

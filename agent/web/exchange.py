@@ -57,7 +57,8 @@ def trusted() -> ssl.SSLContext:
 @contextmanager
 def exchanged(call: Call, tls: ssl.SSLContext | None, check: Callable[[], None]) -> Iterator[Heard]:
     """The answer, for the length of a block. Whatever breaks, in the block too, becomes ServerAway, or AnswerLost for a
-    POST of which something was sent; so does TimeUp of `check` then. An answer without end is Refused."""
+    POST of which something was sent; so does TimeUp of `check` then. An answer without end is Refused,
+    that of a POST lost."""
     wire = Wire(call.addresses, Watch(time.monotonic() + call.seconds, check), _HEAD)
     target = call.target
     scheme, host, path = (text.encode("ascii") for text in (target.scheme, target.host, target.path))
@@ -77,6 +78,8 @@ def exchanged(call: Call, tls: ssl.SSLContext | None, check: Callable[[], None])
     except Late as error:
         raise _broken(call, wire, f"there was no whole answer within {call.seconds:g} s") from error
     except Flood as error:
+        if _may_be_taken(call, wire):
+            raise _broken(call, wire, "the answer has no end") from error
         raise Refused("the answer has no end", where=target.shown, why="its size is limited") from error
     except Untrusted as error:
         fix = "look at the address, and at this machine's clock and certificates"
@@ -101,7 +104,7 @@ def _may_be_taken(call: Call, wire: Wire) -> bool:
 
 
 def _broken(call: Call, wire: Wire, why: str, fix: str = "") -> ServerAway:
-    why = shorten("".join(char if char.isprintable() else "?" for char in why), 200)
+    why = shorten("".join(char if char.isprintable() else "?" for char in why).rstrip("."), 200)
     if _may_be_taken(call, wire):
         return AnswerLost("what was sent may have been taken, but no answer came", where=call.target.shown, why=why)
     what = "the server gave no usable answer" if wire.sent else "the server is not reached"

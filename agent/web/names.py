@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import queue
 import socket
 import threading
@@ -28,10 +27,8 @@ def addresses_of(target: Target, resolve: Resolve, check: Callable[[], None]) ->
 
     The system's call cannot be stopped: it goes on in a thread of its own when nobody waits for it any more.
     """
-    try:
-        return [str(ipaddress.ip_address(target.host))]
-    except ValueError:
-        pass
+    if target.is_address:
+        return [target.host]
     answers: queue.SimpleQueue[Sequence[str] | Exception] = queue.SimpleQueue()
 
     def ask() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
@@ -23,14 +24,21 @@ class Policy:
     granted: frozenset[str] = frozenset()
 
     def granting(self, urls: Sequence[str]) -> Policy:
-        """The same, and what these URLs of this machine's own settings name may be reached and posted to."""
-        return replace(self, granted=self.granted | {target_of(url).entry for url in urls})
+        """The same, and what these URLs of this machine's own settings name may be reached and posted to. One that
+        cannot be read grants nothing: it is told when somebody asks for it."""
+        entries = set()
+        for url in urls:
+            with suppress(Refused):
+                entries.add(target_of(url).entry)
+        return replace(self, granted=self.granted | entries)
 
     def check(self, target: Target, method: str) -> None:
-        """Raise Refused when the host, the port or the method is not allowed."""
+        """Raise Refused when the host, the port or the method is not allowed. Looks nothing up."""
         if any(policy.blocked for policy in self._policies(target)):
             fix = f'take blocked out of [network.hosts."{target.name}"] in this machine\'s config.toml'
             raise Refused("this machine's settings block the host", where=target.shown, fix=fix)
+        if target.is_address:  # its own reason says more than its port's
+            self.reachable(target, [target.host])
         if target.port not in PORTS and not self._named(target):
             why = f"public hosts are reached at ports {', '.join(map(str, PORTS))}"
             raise Refused("the port is not reached", where=target.shown, why=why, fix=_allow(target))
@@ -88,4 +96,4 @@ class Policy:
 
 
 def _allow(target: Target) -> str:
-    return f'to allow it, add "{target.entry}" to allowed_hosts in [network] of this machine\'s config.toml'
+    return f'add "{target.entry}" to allowed_hosts in [network] of this machine\'s config.toml'

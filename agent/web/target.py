@@ -42,6 +42,11 @@ class Target:
         return joined(self.host, self.port)
 
     @property
+    def is_address(self) -> bool:
+        """Whether the host is an IP address and no name."""
+        return ":" in self.host or self.host.rpartition(".")[2].isdecimal()
+
+    @property
     def url(self) -> str:
         return f"{self.scheme}://{self.site}{self.path}"
 

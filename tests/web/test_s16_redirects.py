@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.config import load_settings
 from agent.errors import Refused
-from agent.web import OpenDoor
+from agent.web import Door, OpenDoor
 from agent.web.target import target_of
 from tests.web.conftest import Opener
 from tests.web.server import Server, redirect, say, serving
@@ -122,6 +123,20 @@ def test_a_secret_that_cannot_be_sent_is_told_without_its_value(
         web.get(server.url, secrets={"X-Key": "api"})
     assert "schlüssel" not in str(told.value)
     assert server.connections == 0
+
+
+def test_a_secret_of_the_settings_is_kept_out_of_all_that_is_written(tmp_path: Path, opener: Opener) -> None:
+    (tmp_path / "config.toml").write_text(
+        f'[network.secrets.a]\nenv = "WEATHER_LOGIN"\nhosts = ["a.example"]\n'
+        f'[network.secrets.b]\nvalue = "{TOKEN}"\nhosts = ["b.example"]\n'
+    )
+    env = {"GOFER_CONFIG": str(tmp_path / "config.toml"), "WEATHER_LOGIN": "rain-and-wind"}
+    settings = load_settings(tmp_path, env)
+    assert settings.secret_values == ("rain-and-wind", TOKEN)
+    web = Door(settings.network, env, tmp_path / "rates").opened(lambda: None)
+    assert web.policy.secret("b", target_of("https://b.example/"), []) == TOKEN
+    for secret in settings.secret_values:
+        assert secret not in repr(settings) + repr(web) + repr(web.door) + repr(web.policy)
 
 
 def test_a_secret_that_is_not_there_says_how_to_make_it(web: OpenDoor, server: Server) -> None:

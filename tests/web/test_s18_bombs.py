@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
 import zlib
 from collections.abc import Iterator
@@ -129,6 +130,13 @@ def test_s18_after_a_post_nonsense_means_that_it_may_have_been_taken(
     assert len(server.requests) == 1  # and nobody sends it a second time
 
 
+@pytest.mark.parametrize("name", [name for name in FLOODS if "header" in name or "interim" in name])
+def test_s18_after_a_post_a_flood_means_it_may_have_been_taken(poster: OpenDoor, server: Server, name: str) -> None:
+    server.on("/", FLOODS[name])
+    with pytest.raises(AnswerLost, match="may have been taken"):
+        poster.post(server.url, b"x")
+
+
 def test_s18_a_post_that_reached_nobody_is_no_lost_answer(opener: Opener, server: Server) -> None:
     web = opener(server.address, network={"hosts": {server.address: {"post": True}}})
     server.close()
@@ -224,3 +232,27 @@ def test_a_name_that_nobody_knows_is_told(opener: Opener) -> None:
     with pytest.raises(ServerAway, match="the host is not found") as told:
         opener(resolve=resolve).get("http://exmaple.com/")
     assert told.value.why == "Name or service not known"
+
+
+def test_s18_a_server_that_never_shakes_hands_has_so_much_time_and_no_more(opener: Opener) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ServerAway, match="is not reached") as told:
+            opener(address, seconds=0.3).get(f"https://{address}/")
+    assert "within 0.3 s" in told.value.why
+
+
+def test_s18_a_server_that_leaves_a_connection_open_has_so_much_time_and_no_more(opener: Opener) -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        place = full.getsockname()
+        waiting = [socket.socket() for _ in range(4)]  # more than its queue takes: it says nothing to the next one
+        for other in waiting:
+            other.setblocking(False)
+            other.connect_ex(place)
+        with pytest.raises(ServerAway, match="is not reached") as told:
+            opener(f"127.0.0.1:{place[1]}", seconds=0.3).get(f"http://127.0.0.1:{place[1]}/")
+        for other in waiting:
+            other.close()
+    assert "within 0.3 s" in told.value.why
