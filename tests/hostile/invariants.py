@@ -6,6 +6,8 @@ judge whether it is.
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -41,18 +43,9 @@ _HANDOFF = {
 }
 _KEYS = {"report": _REPORT, "handoff": _HANDOFF}
 # The parts that a type's report may have between its findings and what is to be done.
-_PARTS = {
-    "Result",
-    "Contradictions",
-    "Sources",
-    "Chart",
-    "Templates",
-    "Corrected text",
-    "Errors",
-    "Items",
-    "Readings",
-    "Patterns",
-}
+_PART = re.compile(
+    r"## (?:Result|Contradictions|Sources|Chart|Templates|Corrected text|Errors|Items|Patterns|Readings: [a-z0-9-]+)"
+)
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e0fff]"
 )
@@ -125,9 +118,23 @@ def check_texts(root: Path, written: Collection[str], tasks: Mapping[str, Expect
         text = (root / path).read_text("utf-8")
         if path.startswith("memory/tasks/"):
             continue  # the person's own words
+        if path.endswith(".csv"):
+            said += [f"I8: {path} has {what}" for what in odd_table(text)]
+            continue
         said += [f"I8: {path} has {what}" for what in signs(text)]
         if path.endswith(".md"):
             said += [f"I8: {path} {what}" for what in (*odd_structure(text), *acting(text))]
+    return said
+
+
+def odd_table(text: str) -> list[str]:
+    """What in a CSV file acts: nobody renders Markdown there, but a spreadsheet runs formulas."""
+    said = ["an invisible or control character"] if _INVISIBLE.search(text) else []
+    for cell in (cell for row in csv.reader(io.StringIO(text)) for cell in row):
+        if "<%" in cell or "[[" in cell or re.search(r"\b(?!https?:)[a-z][a-z0-9+.-]*://", cell, re.IGNORECASE):
+            said.append(f"what acts anywhere: {cell[:80]!r}")
+        if cell[:1] in ("=", "+", "-", "@") and not re.fullmatch(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?", cell):
+            said.append(f"a formula: {cell[:80]!r}")
     return said
 
 
@@ -152,7 +159,7 @@ def _odd_report(body: str) -> list[str]:
     said = []
     if headings[:2] != ["# Qwen Worker Report", "## Findings"] or parts[-2:] != ["## Action Required", "## Raw Data"]:
         said.append(f"has the headings {headings}")
-    said += [f"has the part {title!r}" for title in parts[1:-2] if title.removeprefix("## ") not in _PARTS]
+    said += [f"has the part {title!r}" for title in parts[1:-2] if not _PART.fullmatch(title)]
     before = body.partition("\n## Action Required\n")[0]
     said += [
         f"has a check box in its findings: {line[:80]!r}" for line in re.findall(r"(?m)^\s*[-*+] \[.\].*$", before)

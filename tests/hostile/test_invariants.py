@@ -160,6 +160,11 @@ def test_front_matter_that_is_not_gofers_is_found(header: str) -> None:
     assert invariants.odd_structure(report.replace("---\n", f"---\n{header}\n", 1))
 
 
+@pytest.mark.parametrize("cell", ["=HYPERLINK(1)", "@SUM(1)", "<% x %>", "[[a]]", "obsidian://x", "a\u202eb"])
+def test_what_acts_in_a_table_is_found(cell: str) -> None:
+    assert invariants.odd_table(f"time,price\n2026,{cell}\n") and not invariants.odd_table("time,price\n2026,-4.5e3\n")
+
+
 def test_a_report_in_which_nothing_acts_is_fine() -> None:
     assert [*invariants.odd_structure(REPORT.format("x")), *invariants.acting(REPORT.format("https://e.example"))] == []
     assert KNOWN not in REPORT and snapshot(Path(__file__).parent)
