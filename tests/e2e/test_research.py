@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from agent.handlers import HANDLERS
+from agent.route import decide
 from tests.documents import page, pdf
 from tests.e2e.support import House
 from tests.engine.faults import Say
 from tests.engine.standin import OllamaStandIn
+from tests.route import SHIPPED, task
 from tests.web.server import Server, say, serving
 
+DOCS = Path(__file__).parents[2] / "docs/errands/research.md"
 FAST = "[watch]\nsettle_seconds = 0.1\nsettle_open_seconds = 0.01\npoll_seconds = 0.1\n"
 A = "The Pro plan costs 49 EUR a month for every seat, billed at the end of the month."
 B = "Acme told us in March that the Pro plan is 59 EUR a month, with a discount for schools."
@@ -81,6 +86,29 @@ def test_a_page_a_pdf_and_a_note_become_one_committed_draft(
     assert sorted(seen.path for seen in server.requests) == ["/plans", "/survey.pdf"]
     (line,) = house.ledger()
     assert (line["role"], line["type"], line["tier"], line["cost_usd"]) == ("research", "research", "standard", 0.0)
+
+
+def test_the_example_of_the_page_about_research_runs_and_makes_the_report_that_it_shows(
+    house: House, standin: OllamaStandIn, server: Server
+) -> None:
+    text = DOCS.read_text("utf-8").replace("https://acme.example", server.url)
+    text = text.replace("https://survey.example/acme-2026.pdf", f"{server.url}/survey.pdf")
+    _, dropped, _, shown, *_ = re.split(r"^````?`?(?:markdown|text)?\n", text, flags=re.MULTILINE)
+    standin.faults += [Say(json.dumps(READ)), Say(json.dumps(MERGED))]
+    (house.root / "memory/acme.md").write_text(f"# Acme\n\n{C}\n", "utf-8")
+    house.drop("acme.md", dropped)
+    (record,) = house.drain()
+    assert record.status == "done", house.report("acme")
+    report = re.sub(r"\\([\[\]])", r"\1", house.report("acme") or "")
+    for line in shown.splitlines():
+        if "retrieved" not in line and "read 20" not in line:  # times and digests are of the day
+            assert f"{line}\n" in report, line
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_plain_words_of_the_page_about_research_lead_to_it(number: int) -> None:
+    said = re.findall(r"`([A-Z][^`]{20,})`", DOCS.read_text("utf-8").partition("Or in plain words")[2])[number]
+    assert decide(task(" ".join(said.split())), SHIPPED, HANDLERS).type == "research", said
 
 
 def test_plain_words_with_addresses_are_research(house: House, standin: OllamaStandIn, server: Server) -> None:

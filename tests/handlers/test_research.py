@@ -120,6 +120,7 @@ def test_a_contradiction_that_the_model_names_counts_only_between_two_sources(
     result = place.do(model, f"Compare {server.url}/a and {server.url}/b")
     assert section(result, "Contradictions").startswith("- the price: [1] says “The Pro plan costs 49 EUR")
     assert section(result, "Contradictions").count("says") == 2
+    assert section(result, "Contradictions").endswith("(so the model thinks)")
 
 
 def test_sources_that_agree_are_said_to(place: ModelPlace, server: Server) -> None:

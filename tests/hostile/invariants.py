@@ -43,9 +43,7 @@ _HANDOFF = {
 }
 _KEYS = {"report": _REPORT, "handoff": _HANDOFF}
 # The parts that a type's report may have between its findings and what is to be done.
-_PART = re.compile(
-    r"## (?:Result|Contradictions|Sources|Chart|Templates|Corrected text|Errors|Items|Patterns|Readings: [a-z0-9-]+)"
-)
+_PART = re.compile(r"## (?:Result|Contradictions|Sources|Items|Patterns|Readings: [a-z0-9-]+)")
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e0fff]"
 )

@@ -60,11 +60,12 @@ _EMPTY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Two statements of different sources that cannot both hold, as far as code or the model can see."""
+    """Two statements of different sources that cannot both hold: `by_model` says who thinks so, else code does."""
 
     first: Statement
     second: Statement
     about: str = ""
+    by_model: bool = False
 
     @property
     def key(self) -> frozenset[int]:

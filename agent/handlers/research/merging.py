@@ -148,7 +148,7 @@ def _contradictions(found: Sequence[Mapping[str, Any]], numbered: Mapping[int, F
         if pair:
             about = shorten(one["about"], 80)
             bears = Ground.of(f"{pair[0].text}\n{pair[1].text}").bears(about)
-            yield Contradiction(*pair, about if bears else "")
+            yield Contradiction(*pair, about if bears else "", by_model=True)
 
 
 def _line(number: int, finding: Finding) -> str:

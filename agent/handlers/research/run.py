@@ -77,7 +77,8 @@ def _proven(finding: Finding) -> list[str]:
 
 def _against(one: Contradiction) -> str:
     about = f"{one.about}: " if one.about else ""
-    return f"- {about}{_quote(one.first)}, but {_quote(one.second)}"
+    seen = " (so the model thinks)" if one.by_model else ""
+    return f"- {about}{_quote(one.first)}, but {_quote(one.second)}{seen}"
 
 
 def _quote(statement: Statement) -> str:

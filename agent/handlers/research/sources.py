@@ -62,8 +62,6 @@ class Gathered:
         self.notes += [f"{where}: {note}" for note in read.notes]
         if len(text) > MAX_TEXT:
             self.notes.append(f"{where}: only the first {MAX_TEXT:,} of its {len(text):,} characters were read")
-        if len(text) < SHORT_PAGE and "://" in where:
-            self.notes.append(f"{where}: the page shows only {len(text)} characters; there may be more behind a login")
         number = len(self.sources) + 1
         source = Source(number, where, text[:MAX_TEXT], len(data), digest, read.title, read.author, read.date)
         self.sources.append(source)
@@ -152,7 +150,11 @@ def _add_page(ctx: Context, found: Gathered, url: str, reply: Reply | GoferError
         raise Refused("this kind of page cannot be read", where=url, why=why)
     if reply.url and _bare(reply.url) != _bare(url):
         found.notes.append(f"{url} led on to {shorten(reply.url, 300)}")
-    found.add(url, reply.body, _document(ctx, kind, reply.body, url, charset))
+    read = _document(ctx, kind, reply.body, url, charset)
+    if kind == "html" and 0 < len(read.text.strip()) < SHORT_PAGE:
+        what = f"{url}: the page shows only {len(read.text.strip())} characters; there may be more behind a login"
+        found.notes.append(what)
+    found.add(url, reply.body, read)
 
 
 def _add_file(ctx: Context, found: Gathered, path: str) -> None:
