@@ -23,6 +23,7 @@ class Situation:
     obsidian: bool  # the vault is open in Obsidian, which saves half-typed notes
     finished: Callable[[str], Status | None]  # what became of an id, a file name or a title; None: not ended
     model_away: Callable[[str], str]  # why a model cannot answer now, "" when it can
+    approval: Callable[[Task, Decision], str | None]  # why it waits for a tick; None: it is planned first
 
 
 def not_now(task: Task, decision: Decision, situation: Situation, now: datetime, *, committed: bool, told: bool) -> str:
@@ -37,8 +38,8 @@ def not_now(task: Task, decision: Decision, situation: Situation, now: datetime,
         return reason
     if missing := sorted(set(task.needs) - set(situation.offers)):
         return f"needs {', '.join(missing)}, which this worker does not offer"
-    if task.approve:
-        return "it asks for approval first, and approvals are not built yet: remove `approve` to run it without"
+    if task.approve and (asks := situation.approval(task, decision)) is not None:
+        return asks
     handler = situation.handlers.get(decision.type)
     if handler is None or decision.who is Who.LEAD:
         return ""

@@ -130,8 +130,10 @@ class Asking:
         )
 
     def _ask(
-        self, run: Run, prompt: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 1024, seed: int = 0
-    ) -> Answer:
+        self, run: Run, prompt: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 1024, seed: int = 0,
+        seconds: float | None = None,
+    ) -> Answer:  # fmt: skip
+        """`seconds`: what the answer may take at most, where that is less than the run and the backend allow."""
         run.check()
         target = self.target(run.decision.model)
         left = max(1.0, run.deadline - time.monotonic())
@@ -143,7 +145,7 @@ class Asking:
             schema=schema,
             max_tokens=max_tokens,
             context=self._context(target),
-            timeout=min(left, self._answer_seconds(target)),
+            timeout=min(left, seconds or left, self._answer_seconds(target)),
             seed=seed,
         )
         return self._put(run, target, request)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from agent.alerts import AlertHook
 from agent.asking import Asking
 from agent.checks import Checks
 from agent.correspondents import mailboxes, recipients
@@ -20,6 +21,7 @@ from agent.gate import OutputGate
 from agent.handlers import HANDLERS
 from agent.handlers.base import Context
 from agent.leading import Lead
+from agent.past import Past
 from agent.paying import Purse
 from agent.repos import ListedRepos
 from agent.runner import Run
@@ -42,6 +44,8 @@ class Bench:
     lead: Lead
     checks: Checks
     door: Door
+    alerts: AlertHook
+    past: Past
     gate: OutputGate
 
     @classmethod
@@ -54,8 +58,10 @@ class Bench:
         lead = Lead(settings, Executors(settings.executors, env), overlay, purse, asking.ask_named)
         door = Door(settings.network, env, state.parent / RATES)
         checks = Checks.of(settings, env, state, repos.vault)
-        gate = OutputGate(secrets=settings.secret_values)
-        return cls(state, overlay, asking, settings.tasks.max_attempts, repos, lead, checks, door, gate)
+        return cls(
+            state, overlay, asking, settings.tasks.max_attempts, repos, lead, checks, door,
+            AlertHook(settings, door, env), Past(repos.vault, state), OutputGate(secrets=settings.secret_values),
+        )  # fmt: skip
 
     def perform(self, run: Run) -> Result:
         """What a task is: its handler, with the little of the world that it may see. Raises what it raises."""
@@ -104,9 +110,14 @@ class Bench:
             worker=run.worker or self.asking.settings.worker.name,
             attempt=run.claim.attempt,
             checks=self.checks.of_run(run),
+            model=decision.who is Who.LOCAL,
+            alert=self.alerts.of(run),
+            past=self.past,
         )
         result = self.checks.judge(run, handler.run(context, params))
-        self.overlay.propose(result.changes, run.number)
+        result = replace(result, changes=self.past.keep(result.changes, self.overlay.read))
+        if not run.task.approve:  # what waits for a tick is not there for anybody else
+            self.overlay.propose(result.changes, run.number)
         return result
 
     def escalate(

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent import facts
+from agent import facts, selfview
+from agent.approving import Approvals
 from agent.asking import Asking
 from agent.bench import Bench
 from agent.board import Board
@@ -61,8 +62,9 @@ from agent.sights import Sights
 from agent.stopping import at_once, stopped
 from agent.sync import Sync
 from agent.text import utc
-from agent.tray import outdated, taken_out
+from agent.tray import outdated, taken_out, unwanted
 from agent.vault.finished import Archive
+from agent.vault.layout import APPROVALS, OUTBOX
 from agent.workbench import Workbench
 
 SYNC = "sync"
@@ -133,9 +135,10 @@ class Desk:
         self.neighbours: Meeting | None = None
         self.exchange = self._exchange(scribe, gate, env, ring) if self.remote else None
         drops = inbox(self.repository, settings, self.worker if self.remote else "")
+        self.approvals = Approvals(root, state, gate, lambda: self.journal.owed)
         self.intake = Intake(
             root, drops, self.journal, Holding(self.claims, self.exchange), self.requests, Archive(root), scribe,
-            settings.worker.offers, attempts, self.workbench.away, self.workbench.quick,
+            self.approvals, settings.worker.offers, attempts, self.workbench.away, self.workbench.quick,
             self.publisher.remove_left_over, only, self.workers > 0, self.halted,
         )  # fmt: skip
         self.outlet = Outlet(
@@ -199,6 +202,7 @@ class Desk:
         if self.exchange:
             self.exchange.close()
         self.repository.rest()
+        self.workbench.bench.past.rest()
         self.store.close()
         self.branch.close()
         if self.files.staging:
@@ -247,6 +251,16 @@ class Desk:
         return f"the file {min(there)} on the remote stops every worker of this vault" if there else ""
 
     @property
+    def tray(self) -> tuple[Path, ...]:
+        """Where people tick, to be watched; made, so that it can be. Not without an outbox, which would then look as if
+        the person had emptied it."""
+        if not (self.root / OUTBOX).is_dir():
+            return ()
+        with suppress(OSError):
+            (self.root / APPROVALS).mkdir(exist_ok=True)
+        return (self.root / APPROVALS,)
+
+    @property
     def at_rest(self) -> bool:
         """Whether all that lies here was exchanged with the remote, as far as it can be."""
         return self.exchange is None or self.exchange.at_rest
@@ -285,6 +299,7 @@ class Desk:
         self.repository.rest()
         self.branch.rest()
         self.store.close()
+        self.workbench.bench.past.rest()
         self.journal.compact()
         if self.exchange:
             self.exchange.sync.network.prune()
@@ -304,7 +319,11 @@ class Desk:
     def prune(self, now: datetime) -> None:
         """Remove old run folders; and see what leaves the outbox with the next commit that is made anyway."""
         self.folders.prune(now)
+        self.workbench.bench.past.prune(now)
         gone = outdated(self.root, self.settings.tasks.outbox_days, now) + taken_out(self.repository)
+        if self.intake.look.folders:  # the inbox was looked at: what waits is known
+            here = {rest.task.id for rest in self.intake.resting.values()}
+            gone += unwanted(self.root, now, here.__contains__)
         self.publisher.leaving = frozenset(gone)
 
     def expire(self, now: datetime) -> None:
@@ -346,14 +365,23 @@ class Desk:
     def facts(self) -> Mapping[str, Any]:
         """What handlers may know of the worker and the vault."""
         self.asking.health()
+        runs = facts.recent_runs(self.root, 10_000)
         return {
             "worker": self.worker,
             "queue": self.intake.counts(),
-            "recent": facts.recent_runs(self.root),
+            "recent": runs[: facts.RECENT],
+            "failed": facts.unseen_failures(self.root, runs),
+            "day": facts.last_day(runs, utc_now()),
             "models": facts.models(self.asking.known()),
-            "sync": {"waiting": len(self.journal.owed), "problem": self.outlet.stuck if self.outlet.blocked else ""},
+            "sync": selfview.sync(self.journal, self.outlet, self.exchange),
             "disk": facts.disk(self.root),
+            "state_disk": facts.other_disk(self.state, self.root),
             "handoffs": facts.handoffs(self.root),
             "mailboxes": facts.mailboxes(self.state),
+            "tasks": selfview.tasks(self.intake.waiting(), self.workbench.runs),
+            "workers": selfview.workers(self._rows(stopped=False), self.workbench.lanes),
+            "neighbours": self.neighbours.presence.elsewhere if self.neighbours else None,
+            "money": selfview.money(self.settings, self.state, utc_now()),
+            "inbox": self.intake.trouble,
             "quiet_beats": self.journal.quiet,
         }

@@ -218,7 +218,7 @@ def _values(objects: Iterator[dict[str, Any]], find: Find) -> Iterator[Any]:
 
 def _compiled(name: str, key: str, expression: str) -> Find:
     """A JMESPath expression as a function. An empty one finds nothing."""
-    import jmespath  # type: ignore[import-untyped]  # noqa: PLC0415
+    import jmespath  # noqa: PLC0415
 
     if not expression.strip():
         return lambda _: None

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from agent.models.base import Health
 from agent.text import parse_utc, utc
 from agent.vault import handoff, ledger
 from agent.vault.finished import Archive
+from agent.vault.layout import DECISIONS, OUTBOX
 from agent.vault.values import Status
 
 RECENT = 20  # ledger lines
+UNSEEN = 100  # of those that ended badly
 
 
 def recent_runs(root: Path, count: int = RECENT) -> list[dict[str, Any]]:
@@ -80,10 +82,42 @@ def _plain(value: object) -> str:
     return utc(value) if isinstance(value, datetime) else str(value)
 
 
+def last_day(runs: Iterable[Mapping[str, Any]], now: datetime) -> list[dict[str, Any]]:
+    """How many of these ledger lines are of the last 24 hours, by type and status; the most frequent first."""
+    since = utc(now - timedelta(days=1))
+    counted = Counter((str(r.get("type", "")), str(r.get("status", ""))) for r in runs if str(r["finished"]) > since)
+    return [{"type": type_, "status": status, "runs": count} for (type_, status), count in counted.most_common()]
+
+
+def unseen_failures(root: Path, runs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of ledger lines, newest first, those of tasks that ended badly, and whose report nobody took out of the outbox
+    and nobody decided on."""
+    bad, ended = {Status.FAILED, Status.UNKNOWN, Status.NEEDS_REVIEW}, set()
+    found = []
+    for line in runs:
+        task = str(line["task"])
+        if task not in ended and line.get("status") in bad and (root / OUTBOX / f"{task}.md").exists():
+            found.append(line)
+        ended.add(task)
+    if not found:
+        return []
+    decided = [path.stem for path in (root / DECISIONS).glob("*.md")]
+    return [line for line in found if not any(name.endswith(f"-{line['task']}") for name in decided)][:UNSEEN]
+
+
 def disk(root: Path) -> dict[str, int]:
-    """Free and total bytes where the vault lies."""
-    usage = shutil.disk_usage(root)
-    return {"free_bytes": usage.free, "total_bytes": usage.total}
+    """Free and total bytes where a folder lies, and how many files fit there; of a file system that does not count
+    them the total is 0."""
+    usage, inodes = shutil.disk_usage(root), os.statvfs(root)
+    return {
+        "free_bytes": usage.free, "total_bytes": usage.total,
+        "free_inodes": inodes.f_favail, "total_inodes": inodes.f_files,
+    }  # fmt: skip
+
+
+def other_disk(state: Path, root: Path) -> dict[str, int] | None:
+    """The same for the state folder, None where it lies on the vault's own disk."""
+    return disk(state) if os.stat(state).st_dev != os.stat(root).st_dev else None
 
 
 def queue(states: Iterable[Status]) -> dict[str, int]:

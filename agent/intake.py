@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from agent.admission import Situation, is_draft, not_now, with_parameters
+from agent.approving import Approvals
 from agent.claims import Claim, Wanted
 from agent.errors import TryLater
 from agent.facts import outcome_of
@@ -25,7 +26,7 @@ from agent.route.types import KNOWN_TYPES
 from agent.runner import Run
 from agent.vault.finished import Archive
 from agent.vault.task import read_task
-from agent.vault.values import Decision, Status, Task
+from agent.vault.values import Decision, Result, Status, Task
 
 BATCH = 256  # tasks admitted in one travel of the road
 SHARED = 64  # where others work too: who takes what they cannot begin soon keeps it from them
@@ -78,6 +79,7 @@ class Intake:
     requests: Requests
     archive: Archive
     scribe: Scribe
+    approvals: Approvals
     offers: Collection[str]
     max_attempts: int
     away: Callable[[str], str]
@@ -122,7 +124,7 @@ class Intake:
         return drops
 
     def _now(self) -> object:
-        return self.outcomes, self.holding.state
+        return self.outcomes, self.holding.state, self.approvals.state
 
     @property
     def outdated(self) -> bool:
@@ -194,7 +196,8 @@ class Intake:
         taken = {rest.task.id: path for path, rest in self.resting.items() if path != but}
         taken.update((task.id, drop.path) for drop, task, _ in self._wanted)
         taken.update((run.task.id, run.drop.path) for run in self._running)
-        taken.update((record.task, record.source) for record in self.journal.owed.values())
+        owed = (record for record in self.journal.owed.values() if record.status != Status.WAITING)
+        taken.update((record.task, record.source) for record in owed)
         return taken
 
     def not_now(self, drop: Drop, task: Task, decision: Decision, now: datetime) -> str:
@@ -202,7 +205,10 @@ class Intake:
         if task.id in self.cancelled and task.problem is None:
             return ""
         obsidian = (self.root / ".obsidian").is_dir()
-        situation = Situation(HANDLERS, self.offers, obsidian, partial(outcome_of, self.root, self.archive), self.away)
+        situation = Situation(
+            HANDLERS, self.offers, obsidian, partial(outcome_of, self.root, self.archive), self.away,
+            partial(self.approvals.why_waits, now=now),
+        )  # fmt: skip
         told = task.problem is not None and self._is_told(drop, task)
         reason = not_now(task, decision, situation, now, committed=drop.committed, told=told)
         if reason:
@@ -247,6 +253,10 @@ class Intake:
                 yield drop, task, decision, claim
             else:
                 self.wait(drop, task, decision, self.holding.why(task.id))
+
+    def known(self, task: Task, decision: Decision, now: datetime) -> Result | None:
+        """What a task that asks first comes to without running: what was decided on its plan, or that it must ask."""
+        return None if task.id in self.cancelled else self.approvals.known(task, decision, now)
 
     def put_back(self, run: Run, reason: str) -> None:
         """A run that could not end now: its task waits again."""

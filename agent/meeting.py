@@ -38,8 +38,8 @@ class Meeting:
             if not self._begun:
                 self._begun = True
                 self.presence.tidy(now, names)
-            elif self.sync.crowded:
-                self.presence.look_around(now, self.claims.losses)
+            else:
+                self.presence.look_around(now, self.claims.losses, crowded=self.sync.crowded)
             self.sync.others = self.presence.others or frozenset()
             self.sync.budget.machines = 1 + len(self.sync.others)
             workers = self._workers()

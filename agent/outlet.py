@@ -15,8 +15,8 @@ from agent.journal import Journal, Record
 from agent.publish import Published, Publisher
 from agent.records import Scribe
 from agent.runner import Run, Timed
-from agent.vault.layout import LEDGER
-from agent.vault.values import Outcome, Result, Status
+from agent.vault.layout import LEDGER, approval_path
+from agent.vault.values import Outcome, Result, Status, Task
 
 
 @dataclass(slots=True)
@@ -53,6 +53,10 @@ class Outlet:
                 self.intake.give_back(run.drop.key)
                 self.intake.holding.release([run.task.id])
                 self.journal.count_quiet(1)
+            elif asked := self.intake.approvals.ask(run, end, run.worker or self.worker, _finished(run, seconds)):
+                run.folder.close("planned: it waits for a tick")
+                self._wait_for_tick(run)
+                records.append(asked)
             else:
                 records.append(self._record(run, end, seconds, 0 if records else self.journal.quiet))
         try:
@@ -65,17 +69,35 @@ class Outlet:
         if records and self.journal.quiet:
             self.journal.count_quiet(0)
 
+    def _wait_for_tick(self, run: Run) -> None:
+        """The question is on its way. Where others can see the task, nobody else takes it before it is there."""
+        self.intake.wait(run.drop, run.task, run.decision, f"waits for your tick in {approval_path(run.task.id)}")
+        if not run.claim.shared:
+            self.intake.holding.release([run.task.id])
+
     def _record(self, run: Run, result: Result, seconds: float, quiet: int) -> Record:
-        finished = run.started + timedelta(seconds=seconds)
+        finished = _finished(run, seconds)
+        if run.task.approve:
+            self._drop_question(run.task)
+        standing, result, gone = self.intake.approvals.decided(run.task, result, finished)
         outcome = Outcome(
             run.task, run.decision, result, run.worker or self.worker, run.started, finished, run.claim.attempt,
             run.claim.nonce,
         )  # fmt: skip
         record = replace(self.scribe.record(outcome, run.drop, quiet), shared=run.claim.shared)
+        if standing:
+            record = self.scribe.with_decision(record, outcome, standing)
+        record = replace(record, changes=(*record.changes, *gone))
         self._run_of[record.key] = run.number
         run.folder.keep("result.md", next(iter(record.files.values())))
         run.folder.close(f"ended: {record.status}")
         return record
+
+    def _drop_question(self, task: Task) -> None:
+        """What was to be asked, and is neither here nor on the remote, need not be asked any more."""
+        key = self.intake.approvals.key(task)
+        if key in self.journal.owed and key not in self.journal.placed | self.journal.pushing | self.journal.pushed:
+            self.journal.drop([key])
 
     def expire(self, now: datetime) -> None:
         """Owe the end of what was handed off and not answered in time."""
@@ -121,7 +143,13 @@ class Outlet:
         self.journal.tell(record.key for record in published.records if record.status == Status.INVALID)
         self.intake.holding.local.release(record.task for record in published.records)
         for record in published.records:
+            if record.status != Status.WAITING:
+                self.intake.approvals.forget(record.task)
             if record.task in self.intake.cancelled:
                 self.intake.requests.done(CANCEL, record.task)
         self.stuck, self.blocked = published.waiting, bool(published.waiting) and not published.soon
         return published
+
+
+def _finished(run: Run, seconds: float) -> datetime:
+    return run.started + timedelta(seconds=seconds)

@@ -1,16 +1,18 @@
-"""What is published for the person from the work tree: tasks that wait here, the stop file, and with `person = "all"`
-every other note, once it has been left alone for a while."""
+"""What is published for the person from the work tree: tasks that wait here, ticks, the stop file, and with
+`person = "all"` every other note, once it has been left alone for a while."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from agent.git.repository import Repository
 from agent.publish import revision_of
 from agent.remembered import Remembered
-from agent.vault.layout import INBOX, STOP_NAMES
+from agent.vault import approval
+from agent.vault.layout import APPROVALS, INBOX, STOP_NAMES
 
 STOP_LIMIT = 65_536  # bytes of a stop file
 HELD = "it holds a secret, so it is not published: commit it yourself if others shall see it"
@@ -30,12 +32,15 @@ class Persons:
         self._drops, self._notes, self._scan = drops, notes, scan
         self._scanned: dict[str, tuple[bytes, bool]] = {}  # drops, and whether they hold a secret
         self._stop_seen: tuple[str | None, frozenset[str]] = (None, frozenset())
+        self._approvals: dict[str, tuple[tuple[int, int], bytes | None]] = {}  # path → stamp, and what is answered
         self._suspects: dict[str, bytes | None] = {}  # one of them was refused: each is tried alone
         self._refused: dict[str, bytes | None] = {}
 
     def files(self, tip: str | None) -> dict[str, bytes | None]:
         """What may be put on top of the remote's tip: paths with their bytes, None for what was taken away."""
-        files = {**(self._notes() if self.person == "all" else {}), **self._new_drops()} if self.person != "off" else {}
+        files: dict[str, bytes | None] = {}
+        if self.person != "off":
+            files = {**(self._notes() if self.person == "all" else {}), **self._ticks(), **self._new_drops()}
         there = self.stop_there(tip)
         for name in STOP_NAMES:
             if (content := _stop(self.repository.work_tree / name)) is not None:
@@ -57,6 +62,19 @@ class Persons:
             and not (path in known and known[path] == revision_of(raw))
             and os.path.exists(f"{here}/{path}")
         }
+
+    def _ticks(self) -> dict[str, bytes]:
+        """Approvals in which a box was ticked here: the worker that planned may be elsewhere."""
+        found: dict[str, tuple[tuple[int, int], bytes | None]] = {}
+        with suppress(OSError), os.scandir(self.repository.work_tree / APPROVALS) as entries:
+            for entry in entries:
+                info = entry.stat(follow_symlinks=False)
+                stamp = (info.st_mtime_ns, info.st_size)
+                path = f"{APPROVALS}/{entry.name}"
+                known = self._approvals.get(path)
+                found[path] = known if known and known[0] == stamp else (stamp, _tick(Path(entry.path)))
+        self._approvals = found
+        return {path: raw for path, (_, raw) in found.items() if raw is not None}
 
     def _look_for_secrets(self, drops: Mapping[str, bytes]) -> None:
         seen, self._scanned = self._scanned, {}
@@ -104,6 +122,18 @@ class Persons:
         if self._stop_seen[0] != tip:
             self._stop_seen = tip, frozenset(self.repository.blobs(tip, STOP_NAMES))
         return self._stop_seen[1]
+
+
+def _tick(path: Path) -> bytes | None:
+    """The bytes of an approval with an answer; None for everything else."""
+    if path.suffix != ".md" or path.is_symlink() or not path.is_file():
+        return None
+    try:
+        raw = path.read_bytes()
+    except OSError:
+        return None
+    asked = approval.parse(raw)
+    return raw if asked and not asked.trouble and (asked.approved or asked.rejected) else None
 
 
 def _stop(path: Path) -> bytes | None:

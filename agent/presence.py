@@ -21,6 +21,7 @@ WORKERS = "refs/gofer/workers/"
 SEEN = "refs/gofer/seen-workers/"
 QUICK, SLOW = 10.0, 300.0  # seconds between two pushes when something changed, and when nothing did
 MEET = (2.0, 5.0, 60.0)  # seconds between two looks at who else works here: with reason to, after a start, and else
+GREET = 900.0  # seconds between two looks when nobody else is at work: so it is seen who fell silent
 RATIONED = 900.0  # seconds between two pushes on a host that rations them
 ALIVE = timedelta(minutes=35)  # since a worker was last seen: two missed pushes of the slowest kind
 FORGOTTEN = timedelta(days=14)
@@ -39,6 +40,7 @@ class Presence:
     rationed: bool
     clock: Callable[[], float] = time.monotonic
     others: frozenset[str] | None = None  # the other clones that are alive, None while nobody looked
+    elsewhere: tuple[Mapping[str, Any], ...] | None = None  # their workers as last seen, also those that are not alive
     _met: float = field(default=float("-inf"))
     _losses: int = 0
     _told: object = None
@@ -76,17 +78,20 @@ class Presence:
             self.network.push([Update(WORKERS + w["name"], None, w["oid"]) for w in old])
         self._meet([w for w in everybody if w not in old], now)
 
-    def look_around(self, now: datetime, losses: int) -> None:
+    def look_around(self, now: datetime, losses: int, *, crowded: bool = True) -> None:
         """See who else works here, if that was not seen lately, or was but `losses`, the number of claims that somebody
-        else was faster with, says that it was wrong. Raises what `Network` raises."""
+        else was faster with, says that it was wrong. `crowded`: others were at work a moment ago. Raises what `Network`
+        raises."""
         news, self._losses = losses != self._losses, losses
         together = now - self.started < timedelta(minutes=1)  # machines often start together, and see one another late
-        if self.clock() - self._met >= (MEET[0] if news else MEET[1] if together else MEET[2]):
+        pause = MEET[0] if news else MEET[1] if together else MEET[2]
+        if self.clock() - self._met >= (pause if crowded else GREET):
             self._meet(read(self.network), now)
 
     def _meet(self, everybody: Iterable[Mapping[str, Any]], now: datetime) -> None:
         self._met = self.clock()
-        self.others = frozenset(str(w["clone"]) for w in everybody if is_alive(w, now)) - {self.clone}
+        self.elsewhere = tuple(w for w in everybody if w["clone"] != self.clone)
+        self.others = frozenset(str(w["clone"]) for w in self.elsewhere if is_alive(w, now))
 
     def _card(self, worker: Mapping[str, Any], now: datetime) -> str:
         said = {

@@ -25,6 +25,7 @@ from agent.journal import Journal, Record
 from agent.text import normal_form, revision
 from agent.vault import ledger
 from agent.vault.layout import ledger_path
+from agent.vault.values import Status
 
 GROUP = 512  # outcomes in one commit
 HISTORY = 1000  # commits that are searched for an outcome after a crash
@@ -139,20 +140,23 @@ class Publisher:
         there = self.repository.blobs(head.commit, (*self.leaving, *changed, *sources))
         for path in self.leaving & there.keys():
             files[path], entries[path] = None, Entry(None, frozenset({there[path]}))
+        made = {c.path: c.after for record in records for c in record.changes if c.after is not None}
         for path in changed:
-            self._plan_change(path, there.get(path), files, entries)
+            self._plan_change(path, there.get(path), made.get(path), files, entries)
         for record in records:
             if record.source:
                 self._plan_source(record, there.get(record.source), files, entries)
         return files, entries
 
     def _plan_change(
-        self, path: str, old: str | None, files: dict[str, bytes | None], entries: dict[str, Entry]
+        self, path: str, old: str | None, made: bytes | None, files: dict[str, bytes | None], entries: dict[str, Entry]
     ) -> None:
         """A file that a task changed is committed as it lies there now, with what the person wrote into it since;
         one with a secret, in it or in its name, is left in the work tree for the person to commit, or not (D13)."""
         content = self.read(path)
         if content is None and old is None:
+            if made is not None:  # and taken away again: a crash in between may have left it in the index
+                entries[path] = Entry(None, frozenset({self.repository.blob_id(made)}))
             return
         if content is not None and (self._scan(content) or self._scan(path.encode())):
             return
@@ -236,10 +240,12 @@ def revision_of(raw: bytes) -> str:
 
 def message(records: Sequence[Record]) -> str:
     """Ids and hashes only: a title in a commit message could carry trailers, `[skip ci]` or mentions (G39)."""
-    first = records[0]
-    subject = f"gofer: {first.status} {first.subject}" if len(records) == 1 else f"gofer: {len(records)} outcomes"
+    first, outcomes = records[0], sum(record.status != Status.WAITING for record in records)
+    several = f"{outcomes} outcome{'s' * (outcomes != 1)}" if outcomes else f"{len(records)} plans"
+    subject = f"gofer: {first.status} {first.subject}" if len(records) == 1 else f"gofer: {several}"
     trailers = [
-        f"Gofer-Task: {r.subject}\nGofer-Status: {r.status}\nGofer-Worker: {r.worker}\n"
+        f"Gofer-{'Plan' if r.status == Status.WAITING else 'Task'}: {r.subject}\n"
+        f"Gofer-Status: {r.status}\nGofer-Worker: {r.worker}\n"
         f"Gofer-Claim: {r.claim or 'none'}\nGofer-Attempt: {r.attempt}"
         for r in records
     ]

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from agent import frontmatter
+from agent.approving import Standing, Word
 from agent.config import Settings
 from agent.errors import GoferError
 from agent.gate import OutputGate
@@ -20,7 +21,7 @@ from agent.inbox import Drop
 from agent.journal import Record
 from agent.money.baseline import Baselines
 from agent.text import derived_id, normal_form, revision, utc
-from agent.vault import decisions, handoff, layout, ledger, report
+from agent.vault import actions, decisions, handoff, layout, ledger, report
 from agent.vault.values import Outcome, Problem, Role, Status, Task
 
 HEARTBEAT = "heartbeat"
@@ -92,6 +93,8 @@ class Scribe:
             files[place] = self._finished_task(ran_task, outcome, where)
             if outcome.status is Status.HANDED_OFF:
                 files[layout.handoff_path(task.id)] = handoff.render(outcome, self.gate, self.handoffs, task_file=place)
+        if done := actions.actions(outcome.result.changes):
+            files[self._enter(layout.changes_path(ran_task.id, when, self._entries))] = actions.render(done)
         if closing:
             files[closing.file or self._enter(layout.finished_task_path(task.id, when, self._entries))] = (
                 self._finished_task(task, outcome, where)
@@ -116,6 +119,14 @@ class Scribe:
             changes=outcome.result.changes,
             ledger="\n".join(lines),
         )
+
+    def with_decision(self, record: Record, outcome: Outcome, standing: Standing) -> Record:
+        """The same outcome with the decision that a person, or time, took on its plan."""
+        if standing.asked is None or standing.word not in (Word.APPROVED, Word.REJECTED, Word.EXPIRED):
+            return record
+        path = self._free(layout.decision_path(record.task, outcome.finished))
+        text = decisions.on_plan(outcome, str(standing.word), standing.asked, standing.path, self.gate)
+        return replace(record, files={**record.files, path: self._clean(text)})
 
     def _settled(self, outcome: Outcome) -> Outcome:
         """The role of the handler; and a private task never goes to the lead: its text stays here."""

@@ -21,7 +21,8 @@ def road(desk: Desk, now: datetime) -> Tick:
             continue
         intake.want(drop, task, decision)
     for drop, task, decision, claim in intake.claim():  # in one push; what another worker holds is not among them
-        workbench.start(drop, task, decision, claim, now, execute, cancelled=task.id in intake.cancelled)
+        known = intake.known(task, decision, now)  # what a person approved or rejected, or must be asked first
+        workbench.start(drop, task, decision, claim, now, execute, known, cancelled=task.id in intake.cancelled)
 
     ended = workbench.collect()  # code has mostly ended by now; a model's answer may come at a later tick
     outlet.record(ended)  # report, hand-off, ledger line: from here on published, never run again

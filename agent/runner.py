@@ -76,6 +76,7 @@ class Post:
     state: WorkerState
     run: Run | None = None
     pid: int | None = None
+    deaths: int = 0  # of its processes in the last hour, by themselves
 
 
 class AnyLane(Protocol):

@@ -33,6 +33,10 @@ class RunFolder:
             with suppress(OSError):
                 os.write(self._log, f"{utc(datetime.now(UTC))} {text}\n".encode("utf-8", "replace"))
 
+    def redact(self, text: str) -> str:
+        """The text without known secrets, for what leaves the run for somebody else."""
+        return self._gate.redact(text)
+
     def keep(self, name: str, text: str) -> None:
         """Put a file beside the log."""
         with suppress(OSError):

@@ -6,6 +6,7 @@ the remote, so that it sees when the switch is lifted.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from agent import facts
@@ -46,6 +47,15 @@ def stopped(root: Path, state: Path) -> str:
     if (state / MARK).exists():
         return "gofer stop was called here"
     return ""
+
+
+def stopped_since(root: Path, state: Path, now: float) -> float:
+    """Since when it has been so, in seconds since the epoch, as far as the files tell; `now` when nothing stops it."""
+    times = [now]
+    for path in (state / MARK, *(root / name for name in STOP_NAMES)):
+        with suppress(OSError):
+            times.append(path.lstat().st_mtime)
+    return min(times)
 
 
 def at_once(root: Path, state: Path) -> bool:

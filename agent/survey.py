@@ -18,17 +18,23 @@ from urllib.parse import urlsplit
 
 from agent import facts
 from agent.admission import Situation, is_draft, not_now, with_parameters
+from agent.approving import NO_ANSWER, Approvals
 from agent.board import Board
 from agent.config import Settings, load_settings, state_dir
+from agent.gate import OutputGate
 from agent.handlers import HANDLERS
 from agent.identity import identify
 from agent.inbox import Drop, Inbox
 from agent.models.backends import EMBEDDED, OLLAMA, undefined
 from agent.models.shelf import find_model
+from agent.past import Past
+from agent.rehearsing import Rehearsal
 from agent.route.router import Router
 from agent.route.types import KNOWN_TYPES
 from agent.sandbox import Sandbox
+from agent.text import parse_utc
 from agent.vault.finished import Archive
+from agent.vault.handoff import ends_soon
 from agent.vault.layout import invalid_report_path
 from agent.vault.task import read_task
 from agent.vault.values import Status, Task
@@ -62,6 +68,7 @@ class Survey:
         self.board = Board(self.state / "board.json").read()
         self.archive = Archive(root)
         self.router = Router(root, self.settings.names)
+        self.approvals = Approvals(root, self.state, OutputGate(secrets=self.settings.secret_values))
 
     @property
     def working(self) -> bool:
@@ -113,6 +120,7 @@ class Survey:
             (self.root / ".obsidian").is_dir(),
             partial(facts.outcome_of, self.root, self.archive),
             self._away,
+            partial(self.approvals.why_waits, now=self.now),
         )
         reason = said or not_now(task, decision, situation, self.now, committed=False, told=True)
         state = Status.OPEN
@@ -140,20 +148,25 @@ class Survey:
         return named or (self._server_away if model in ("local", "auto") else "")
 
     def rehearsal(self) -> list[dict[str, Any]]:
-        """The data of `run --dry-run --json`: what would go where, and why it waits if it does."""
-        rows = []
+        """The data of `run --dry-run --json`: what would go where, why it waits, and what code would change."""
+        rows: list[dict[str, Any]] = []
+        past = Past(self.root, self.state)
+        rehearsal = Rehearsal(self.root, past, self.now)
         for item in self.waiting():
             if item.state == Status.INVALID or item.path is None:
                 none = dict.fromkeys(("tier", "type", "who", "model"))
                 rows.append({"id": item.id, "title": item.title, "path": item.path, "state": item.state, **none,
-                             "reason": item.reason or "", "waits": item.reason or ""})  # fmt: skip
+                             "reason": item.reason or "", "waits": item.reason or "", "plan": None})  # fmt: skip
                 continue
-            decision = self.router.route(read_task((self.root / item.path).read_bytes(), item.path, types=KNOWN_TYPES))
+            task = read_task((self.root / item.path).read_bytes(), item.path, types=KNOWN_TYPES)
+            decision = self.router.route(task)
             rows.append({
                 "id": item.id, "title": item.title, "path": item.path, "state": item.state,
                 "tier": str(decision.tier), "type": decision.type, "who": str(decision.who),
                 "model": decision.model, "reason": decision.reason, "waits": item.reason or "",
+                "plan": rehearsal.plan(task, decision),
             })  # fmt: skip
+        past.rest()
         return rows
 
     def ended(self, count: int = facts.RECENT) -> Iterator[Item]:
@@ -232,24 +245,40 @@ class Survey:
             found.append(_problem(trouble, str(self.root / "inbox"), "gofer doctor"))
         if facts.disk(self.root)["free_bytes"] < FULL_DISK:
             found.append(_problem("the disk is nearly full", str(self.root), "make room"))
-        for handed in facts.handoffs(self.root):
-            if (
-                handed["status"] == "open"
-                and handed["expires"]
-                and handed["expires"] < f"{self.now:%Y-%m-%dT%H:%M:%SZ}"
-            ):
-                found.append(
-                    _problem(f"hand-off {handed['id']} expired unanswered", handed["path"], "answer it, or retry")
-                )
         closed = self.settings.sandbox.level == "restricted" and self.settings.checks
         if closed and (none := self.sandbox.found).path is None:
             found.append(_problem(f"checks cannot run: {none.trouble}", "sandbox.level in config.toml", none.fix))
+        found += self._handoffs()
+        broken = [item for item in items if item.reason and f" {NO_ANSWER}: " in item.reason]
+        found += [_broken(item) for item in broken]
         ready = [item for item in items if item.state == Status.OPEN]
         if ready and not self.working:
             found.append(
                 _problem(f"{counted(len(ready), 'task')} ready and no worker runs here", str(self.root), "gofer run")
             )
         return found
+
+    def _handoffs(self) -> Iterator[dict[str, str]]:
+        """The hand-offs that nobody has answered, and that end soon or have."""
+        for handed in facts.handoffs(self.root):
+            if handed["status"] not in ("open", "claimed"):
+                continue
+            created, expires = parse_utc(handed["created"]), parse_utc(handed["expires"])
+            left, age = (expires - self.now).total_seconds(), (self.now - created).total_seconds()
+            if left <= 0:
+                said = f"hand-off {handed['id']} expired unanswered"
+                yield _problem(said, handed["path"], "answer it, or retry")
+            elif ends_soon(left, age):
+                said = f"hand-off {handed['id']} expires in {int(left // 3600)} h without an answer"
+                yield _problem(said, handed["path"], f"gofer handoff show {handed['id']}")
+
+
+def stop_problem(stop: str, since: float, now: datetime) -> dict[str, str] | None:
+    """A vault that has been stopped for so long that somebody may have forgotten it. No heartbeat can tell that."""
+    days = int((now.timestamp() - since) // OLD)
+    if not stop or days < 1:
+        return None
+    return _problem(f"nothing has started for {days} day{'s' * (days != 1)}, heartbeats neither", stop, "gofer resume")
 
 
 def counted(count: int, what: str) -> str:
@@ -260,6 +289,12 @@ def counted(count: int, what: str) -> str:
 def _refused_id(drop: Drop) -> str:
     """The name of the report on what cannot be read at all."""
     return PurePosixPath(invalid_report_path(PurePosixPath(drop.path).stem, drop.key)).stem
+
+
+def _broken(item: Item) -> dict[str, str]:
+    """A task whose approval is no answer, as a problem."""
+    what, _, fix = str(item.reason).partition("; ")
+    return _problem(what, str(item.path), fix)
 
 
 def _problem(what: str, where: str, fix: str) -> dict[str, str]:

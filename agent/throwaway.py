@@ -8,9 +8,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import tomlkit
 
 from agent import frontmatter
 from agent.config import state_dir
+from agent.config.environment import local_config_path
 from agent.git.command import Git
 from agent.newvault import make_vault
 
@@ -31,7 +35,17 @@ class Place:
 
     @property
     def env(self) -> Mapping[str, str]:
-        return {"GOFER_STATE_DIR": str(self.folder / "state")}
+        config = self.folder / "config.toml"
+        own = {"GOFER_CONFIG": str(config)} if config.exists() else {}
+        return {"GOFER_STATE_DIR": str(self.folder / "state"), **own}
+
+    def allow(self, url: str, env: Mapping[str, str]) -> None:
+        """Tasks in this place may fetch from this address. All else is as this machine's own settings say."""
+        path = local_config_path(env)
+        settings = tomlkit.parse(path.read_text("utf-8")) if path.exists() else tomlkit.document()
+        network = settings.setdefault("network", tomlkit.table())
+        network["allowed_hosts"] = [*network.get("allowed_hosts", ()), urlsplit(url).netloc]
+        (self.folder / "config.toml").write_text(tomlkit.dumps(settings), "utf-8")
 
     def write(self, files: Mapping[str, str]) -> None:
         """What the throw-away person has in their vault: path → text."""

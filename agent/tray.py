@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from agent.git.command import GitError
 from agent.git.repository import Repository
-from agent.vault.layout import HANDOFFS, OUTBOX
+from agent.vault import approval
+from agent.vault.layout import APPROVALS, HANDOFFS, OUTBOX
 
 
 def outdated(root: Path, days: int, now: datetime) -> list[str]:
@@ -25,6 +28,18 @@ def outdated(root: Path, days: int, now: datetime) -> list[str]:
             )
     except FileNotFoundError:
         return []
+
+
+def unwanted(root: Path, now: datetime, waiting: Callable[[str], bool]) -> list[str]:
+    """Approvals that have expired and whose task does not wait any more: somebody took it away, or changed it."""
+    found = []
+    with suppress(FileNotFoundError), os.scandir(root / APPROVALS) as entries:
+        for entry in entries:
+            if entry.name.endswith(".md") and entry.is_file(follow_symlinks=False):
+                asked = approval.parse(Path(entry.path).read_bytes())
+                if asked and asked.expires <= now and not waiting(asked.id):
+                    found.append(f"{APPROVALS}/{entry.name}")
+    return sorted(found)
 
 
 def taken_out(repository: Repository) -> list[str]:

@@ -16,7 +16,7 @@ from agent.models.backends import Target
 from agent.runner import AnyLane, Ended, Run, Timed
 from agent.runs import RunFolders
 from agent.swapping import Swapping
-from agent.vault.values import Decision, Result, Status, Task, Who
+from agent.vault.values import Decision, Result, Status, Task, Tier, Who
 
 HANDOFF_LIMIT = 60.0  # seconds, for a run that only writes a hand-off
 
@@ -36,11 +36,12 @@ class Workbench:
     _known: Mapping[str, Any] = field(default_factory=dict)  # the facts, gathered at most once in one travel
     _next: set[Target] = field(default_factory=set)  # models of tasks that may start in this travel
     _unsettled: set[int] = field(default_factory=set)
+    _decided: list[tuple[Run, Timed]] = field(default_factory=list)
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs that have not ended."""
-        return tuple(run for lane in self.lanes for run in lane.runs)
+        return (*(run for run, _ in self._decided), *(run for lane in self.lanes for run in lane.runs))
 
     @property
     def lanes(self) -> tuple[AnyLane, ...]:
@@ -72,11 +73,13 @@ class Workbench:
 
     def start(
         self, drop: Drop, task: Task, decision: Decision, claim: Claim, now: datetime,
-        work: Callable[[Bench, Run], Ended], *, cancelled: bool = False,
+        work: Callable[[Bench, Run], Ended], known: Result | None = None, *, cancelled: bool = False,
     ) -> None:  # fmt: skip
         """Send a task into its lane: code and hand-offs run at once, what waits for a model or for another machine
-        beside them."""
+        beside them. One whose result is `known` has ended already."""
         handler = HANDLERS.get(decision.type)
+        if handler and handler.words_when and claim.attempt == 1 and not cancelled and handler.words_when(task):
+            decision = self._with_words(task, decision)
         limit = task.timeout or self.time_limit(decision.type, handler.limit if handler else HANDOFF_LIMIT)
         limit += self.bench.lead.seconds(task, decision)
         folder = self.folders.open(task.id, task.raw, now)
@@ -87,17 +90,31 @@ class Workbench:
         if cancelled:
             run.cancelled.set()
         folder.note(f"attempt {claim.attempt}: {decision.reason}")
+        if known is not None:
+            self._decided.append((run, (known, 0.0)))
+            return
         lane = self.code
         if task.problem is None and not cancelled and not self.quick(task, decision):
             lane = self.local if decision.who is Who.LOCAL else self.outside
         lane.start(run, lambda run: _timed(work, self.bench, run))
+
+    def _with_words(self, task: Task, decision: Decision) -> Decision:
+        """Code whose report a local model words, if one of this machine's stands ready now. It never waits for it."""
+        asking = self.bench.asking
+        if decision.who is not Who.CODE or task.model == "none" or self.away("local"):
+            return decision
+        if not asking.backends.is_local(asking.target("local").provider):
+            return decision
+        reason = f"{decision.reason}; {asking.target('local').model} words the report"
+        return replace(decision, tier=Tier.STANDARD, who=Who.LOCAL, model="local", reason=reason)
 
     def collect(self) -> list[tuple[Run, Timed]]:
         """What has ended: code within a second of its start, and what took longer when it is finished."""
         self._known = {}
         self._next.clear()  # what may start in this travel has started
         beside = [timed for lane in (self.local, self.outside) for timed in lane.collect(_given_up, wait=False)]
-        ended = self.code.collect(_given_up, wait=True) + beside
+        ended = self._decided + self.code.collect(_given_up, wait=True) + beside
+        self._decided = []
         self._unsettled.update(run.number for run, _ in ended)
         return ended
 

@@ -45,7 +45,7 @@ def run(
     desk = Desk(vault, env, ring=bell.ring, model=model, workers=workers, push=push)
     watch = desk.settings.watch
     watcher = Watcher(
-        [desk.root / "inbox", desk.requests.folder], bell, events=events,
+        [desk.root / "inbox", desk.requests.folder, *desk.tray], bell, events=events,
         poll=watch.poll_seconds, rescan=watch.rescan_seconds, shallow=desk.root,
     )  # fmt: skip
     desk.watching = watcher.trouble

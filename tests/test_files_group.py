@@ -41,7 +41,7 @@ def test_a_file_that_holds_its_bytes_already_is_left_alone(door: Beneath) -> Non
     assert after[1] != before[1]
 
 
-def test_a_change_that_finds_other_bytes_ends_its_group_and_no_other(door: Beneath) -> None:
+def test_a_group_with_a_change_that_finds_other_bytes_is_not_begun_and_no_other_is_held_up(door: Beneath) -> None:
     put_all(door, {"a.md": b"edited", "c.md": b"old"})
     misfits = change_all(
         door,
@@ -51,7 +51,26 @@ def test_a_change_that_finds_other_bytes_ends_its_group_and_no_other(door: Benea
         ],
     )
     assert misfits == {0}
-    assert {path: door.read(path) for path in door.list()} == {"a.md": b"edited", "new.md": b"new", "d/e.md": b"moved"}
+    assert {path: door.read(path) for path in door.list()} == {"a.md": b"edited", "d/e.md": b"moved"}
+
+
+def test_a_group_is_judged_by_what_the_groups_before_it_make(door: Beneath) -> None:
+    put_all(door, {"a.md": b"one"})
+    one, two = sha(b"one"), sha(b"two")
+    groups = [
+        [Change("a.md", one, b"two")],
+        [Change("b.md", None, b"b"), Change("a.md", one, b"lost")],
+        [Change("c.md", None, b"c"), Change("a.md", two, b"three")],
+        [Change("d.md", None, b"d"), Change("c.md", sha(b"c"), None)],
+    ]
+    assert change_all(door, groups) == {1}
+    assert {path: door.read(path) for path in door.list()} == {"a.md": b"three", "d.md": b"d"}
+
+
+def test_half_a_group_that_a_crash_left_is_completed(door: Beneath) -> None:
+    put_all(door, {"old.md": b"text", "new.md": b"text"})
+    assert change_all(door, [[Change("new.md", None, b"text"), Change("old.md", sha(b"text"), None)]]) == set()
+    assert door.list() == ["new.md"]
 
 
 def test_only_what_fits_at_that_moment_is_removed(door: Beneath) -> None:

@@ -20,6 +20,7 @@ BUILT = {
     "stop",
     "resume",
     *("route", "add", "list", "show", "run", "run-dry-run", "status", "doctor", "init", "retry", "cancel", "demo"),
+    *("approve", "undo"),
     *("handoff-list", "handoff-show", "handoff-claim", "handoff-answer"),
 }
 

@@ -53,10 +53,10 @@ def add(
     else:
         click.echo(path)
     if not draft:
-        _publish(find_vault(vault), path)
+        publish(find_vault(vault), path)
 
 
-def _publish(root: Path, path: str) -> None:
+def publish(root: Path, path: str) -> None:
     """Where no worker runs, the task goes to the remote at once, so that the workers of other machines see it. When
     that does not work the task lies here all the same."""
     survey = Survey(root, os.environ, datetime.now(UTC))

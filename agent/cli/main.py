@@ -41,6 +41,8 @@ VERBS = {
     "stop": ("stop", "Stop the worker here, or with --all on every machine."),
     "resume": ("stop", "Go on after gofer stop."),
     "cancel": ("again", "Cancel a task that waits or runs."),
+    "approve": ("approve", "Let a task act that waits for your tick, or reject it."),
+    "undo": ("undo", "Take back what a task changed."),
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from agent.cli.add import _publish as publish
+from agent.cli.add import publish
 from agent.cli.screen import find_vault, json_option, print_json, vault_option
 from agent.config import load_settings, state_dir
 from agent.gate import OutputGate

@@ -23,6 +23,7 @@ from agent.survey import Survey
 from agent.vault.values import Who
 from agent.watch import Bell
 
+SHOWN = 50  # lines of a plan that are printed
 COUNTED = ("done", "needs-review", "handed-off", "failed", "cancelled", "unknown", "invalid", "waiting")
 
 
@@ -122,7 +123,7 @@ def drain(
     def on_tick(desk: Any, tick: Any) -> None:
         nonlocal away, owed, stuck
         owed, stuck = tick.owed, tick.stuck
-        tasks.extend(ran(record) for record in tick.published)
+        tasks.extend(ran(record) for record in tick.published if record.status != "waiting")
         rests = desk.intake.waiting()
         waiting[:] = [rest.as_data() for rest in rests]
         remote_away = desk.exchange is not None and desk.exchange.sync.away
@@ -169,4 +170,16 @@ def _rehearse(root: Path, as_json: bool) -> int:
             [(r["id"], r["tier"] or "-", r["type"] or "-", r["who"] or "-", r["waits"] or r["reason"]) for r in rows],
             flexible=4,
         )
+        for row in rows:
+            _show_plan(row["id"], row["plan"] or [])
     return 0
+
+
+def _show_plan(task: str, plan: list[str]) -> None:
+    """What code would do to files, a line each."""
+    if plan:
+        click.echo(f"\n{task}:")
+        for line in plan[:SHOWN]:
+            click.echo(f"  {line}")
+        if len(plan) > SHOWN:
+            click.echo(f"  … and {len(plan) - SHOWN} more; --json names them all")

@@ -13,7 +13,7 @@ import click
 from agent import stopping
 from agent.cli.screen import find_vault, json_option, print_json, vault_option
 from agent.neighbours import Neighbours, look
-from agent.survey import Survey
+from agent.survey import Survey, stop_problem
 
 
 @click.command()
@@ -44,6 +44,9 @@ def collect(root: Path) -> dict[str, Any]:
     settings = survey.settings
     around = look(root, survey.state, settings.sync.remote, settings.worker.name, survey.now)
     sync = _sync(survey, around)
+    stop = stopping.stopped(root, survey.state)
+    if forgotten := stop_problem(stop, stopping.stopped_since(root, survey.state, time.time()), survey.now):
+        problems.append(forgotten)
     if sync["state"] in ("paused", "offline") and sync["reason"]:
         problems.append({"what": f"git: {sync['state']}", "where": sync["remote"] or "", "fix": sync["reason"]})
     return {
@@ -53,8 +56,8 @@ def collect(root: Path) -> dict[str, Any]:
         "sync": sync,
         "models": survey.models(),
         "problems": problems,
-        "stopped": bool(stopping.stopped(root, survey.state)),
-        "stopped_by": stopping.stopped(root, survey.state),
+        "stopped": bool(stop),
+        "stopped_by": stop,
         "watching": survey.board.get("watching", "") if survey.working else "",
         "sandbox": survey.sandbox.words(),
         "quiet_beats": survey.board.get("quiet_beats", 0),

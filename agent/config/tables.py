@@ -321,6 +321,13 @@ class ListedLog(Section):
     path: str = Field(max_length=1024, pattern=r"^(/|~/)[^\x00-\x1f\x7f]+$")
 
 
+class Alerts(Section):
+    """Who is called with critical alarms of the heartbeat. `command`: one of the executors; `forward`: a recipient."""
+
+    command: Name = ""
+    forward: Name = ""
+
+
 RepoVerb = Literal["fetch", "fast-forward", "branch", "add", "commit", "push", "status", "log"]
 
 

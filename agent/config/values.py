@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from agent.config.tables import (
+    Alerts,
     Alias,
     AliasTarget,
     Backends,
@@ -87,6 +88,7 @@ class LocalConfig(VaultSettings):
     providers: Mapping[Name, Provider] = {}
     checks: Mapping[Name, Check] = {}
     executors: Mapping[Name, Executor] = {}
+    alerts: Alerts = Alerts()
     repos: Mapping[Name, ListedRepo] = {}
     logs: Mapping[Name, ListedLog] = {}
     recipients: Mapping[Name, Recipient] = {}

@@ -14,6 +14,7 @@ from agent.runner import GRACE, Post, Run, WorkerState
 
 SHALLOW, DEEP = 1, 32  # runs sent at a time to a process that is slow, and to one that is quick
 QUICK = 0.05  # seconds
+LATELY = 3600.0  # seconds for which a death counts
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0  # seconds before a process that died is started again
 STARTING = 60.0  # seconds until it must be ready; it takes 0.3
 
@@ -34,6 +35,7 @@ class Hand:
     _pause: float = 0.0
     _retry_at: float = 0.0
     _told: set[int] = field(default_factory=set)  # runs that were cancelled, and it knows
+    _deaths: deque[float] = field(default_factory=lambda: deque(maxlen=100))  # monotonic: when its processes died
 
     # -- what goes out -----------------------------------------------------------------------------------------------
 
@@ -126,6 +128,7 @@ class Hand:
         return child.end() if child else ""
 
     def _back_off(self, clock: float) -> None:
+        self._deaths.append(clock)
         self._pause = min(LONGEST_PAUSE, self._pause * 2 or FIRST_PAUSE)
         self._retry_at = clock + self._pause
 
@@ -133,12 +136,12 @@ class Hand:
 
     @property
     def post(self) -> Post:
-        pid = self.child.pid if self.child else None
-        if self._retry_at and not self.ready and (self.child or time.monotonic() < self._retry_at):
-            return Post(WorkerState.RESTARTING, None, pid)
-        if self.line:
-            return Post(WorkerState.CLAIMED, self.line[0], pid)
-        return Post(WorkerState.READY if self.ready else WorkerState.IDLE, None, pid)
+        pid, clock = self.child.pid if self.child else None, time.monotonic()
+        state = WorkerState.CLAIMED if self.line else WorkerState.READY if self.ready else WorkerState.IDLE
+        if self._retry_at and not self.ready and (self.child or clock < self._retry_at):
+            state = WorkerState.RESTARTING
+        run = self.line[0] if state is WorkerState.CLAIMED else None
+        return Post(state, run, pid, sum(clock - at < LATELY for at in self._deaths))
 
     @property
     def next_at(self) -> float | None:

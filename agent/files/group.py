@@ -25,6 +25,7 @@ from agent.vault.values import Change
 MANY = 16  # files from which one sync of the whole file system is faster than one of each file
 TOGETHER = 128  # changes that are prepared at once: each may need a folder of its own to stay open
 LARGEST = 64 << 20  # bytes of a file that is compared before it is changed or removed
+_UNSEEN = "?"  # no digest: the file was not looked at yet
 
 
 class Written(NamedTuple):
@@ -92,25 +93,28 @@ def put_all(door: Beneath, files: Mapping[str, bytes]) -> None:
         for file in written:
             with told(file.name):
                 file.place()
+        written.clear()
         folders.sync()
 
 
 def change_all(door: Beneath, groups: Iterable[Sequence[Change]]) -> set[int]:
     """Make the changes of each group, in order, and give the numbers of the groups that do not fit.
 
-    A group ends at the first change that finds other bytes than it expects, because somebody changed the file; what
-    is there is left alone. A change that is made already is passed over, so that a repetition after a crash is safe.
+    A group of which a change finds other bytes than it expects, because somebody changed the file, is not begun; one
+    that meets such a file all the same, because it was saved in these milliseconds, ends there. What is there is left
+    alone. A change that is made already is passed over, so that a repetition after a crash is safe.
     Each file appears whole, and all is on disk when this returns. Raises TryLater as `Beneath` does.
     """
-    misfits: set[int] = set()
-    todo = ((number, change) for number, group in enumerate(groups) for change in group)
+    groups = [tuple(group) for group in groups]
+    misfits = _misfits(door, groups)
+    todo = ((n, change) for n, group in enumerate(groups) if n not in misfits for change in group)
     while together := list(islice(todo, TOGETHER)):
         with _group(door) as (folders, written):
             temps = [_prepare(folders, written, change, synced=len(together) < MANY) for _, change in together]
             if written and len(together) >= MANY:
                 _sync_all(written)
             for (number, change), temp in zip(together, temps, strict=True):
-                if number not in misfits and not _change(folders, change, temp):
+                if number not in misfits and not _change(folders, written, change, temp):
                     misfits.add(number)
             folders.sync()
     return misfits
@@ -140,6 +144,38 @@ def _group(door: Beneath) -> Iterator[tuple[_Folders, list[Written]]]:
             _clean_up(written)  # while the folders are still open
 
 
+def _misfits(door: Beneath, groups: Sequence[Sequence[Change]]) -> set[int]:
+    """The groups of several changes that do not fit as a whole. Half a group is worse than none: a file that moves
+    would be there twice. A single change is judged when it is made."""
+    misfits: set[int] = set()
+    if all(len(group) < 2 for group in groups):
+        return misfits
+    made: dict[str, str | None] = {}  # path → digest, once the groups before are made
+    for number, group in enumerate(groups):
+        then = dict[str, str | None]()
+        for change in group:
+            known = next((state[change.path] for state in (then, made) if change.path in state), _UNSEEN)
+            now = _digest(door, change.path) if known == _UNSEEN else known
+            after = None if change.after is None else sha256(change.after).hexdigest()
+            if now not in (change.before, after):
+                misfits.add(number)
+                break
+            then[change.path] = after
+        else:
+            made |= then
+    return misfits
+
+
+def _digest(door: Beneath, path: str) -> str | None:
+    """The sha256 hex of a file, None when there is none, "" when it cannot be read."""
+    try:
+        return sha256(door.read(path, LARGEST)).hexdigest()
+    except FileNotFoundError:
+        return None
+    except (Refused, Busy):
+        return ""
+
+
 def _prepare(folders: _Folders, written: list[Written], change: Change, *, synced: bool) -> Written | None:
     """The new content beside its place; None when there is none, or no such place: then the change will not fit."""
     if change.after is None:
@@ -155,8 +191,9 @@ def _prepare(folders: _Folders, written: list[Written], change: Change, *, synce
     return None
 
 
-def _change(folders: _Folders, change: Change, temp: Written | None) -> bool:
-    """Make one prepared change; False when it does not fit what lies there."""
+def _change(folders: _Folders, written: list[Written], change: Change, temp: Written | None) -> bool:
+    """Make one prepared change; False when it does not fit what lies there. A temporary file that got its place is not
+    `written` any more."""
     after = None if change.after is None else sha256(change.after).hexdigest()
     with suppress(Refused, Busy), told(change.path):
         try:
@@ -174,6 +211,8 @@ def _change(folders: _Folders, change: Change, temp: Written | None) -> bool:
             rename_new(temp.where, temp.temp, temp.folder, temp.name, change.path)
         else:
             temp.place()
+        if temp is not None:
+            written.remove(temp)
         crash.step("change applied")
         return True
     return False

@@ -30,7 +30,7 @@ _CONTROL_NAMES = frozenset(
 )
 _TEMPLATE_FOLDERS = frozenset({"template", "templates", "_templates"})
 _OWN_FOLDERS = frozenset({("inbox",), ("outbox",), ("prompts",)})
-_OWN_RECORDS = frozenset(("memory", name) for name in ("tasks", "ledger", "decisions", "qwen-worker"))
+_OWN_RECORDS = frozenset(("memory", name) for name in ("tasks", "ledger", "decisions", "changes", "qwen-worker"))
 
 
 def fold(name: str) -> str:
@@ -76,9 +76,10 @@ def readable(path: str, suffixes: tuple[str, ...] = TEXT_SUFFIXES) -> str:
     """
     names = parts(path)
     for name in names:
-        if fold(name).startswith(".") or not fold(name):
+        folded = fold(name)
+        if folded.startswith(".") or not folded:
             raise refused(path, f"'{name}' is a hidden name")
-        if _SHORT_NAME.fullmatch(fold(name)):
+        if "~" in folded and _SHORT_NAME.fullmatch(folded):
             raise refused(path, f"'{name}' looks like a short name of Windows, which can stand for another file")
     _check_suffix(path, names[-1], suffixes)
     return "/".join(names)

@@ -20,10 +20,12 @@ from agent.handlers import (
     heartbeat,
     logs,
     mailbox,
+    organize,
     research,
     run_checks,
     status,
     summarize,
+    undo,
 )  # fmt: skip
 from agent.handlers.base import Handler
 from agent.vault.values import Decision, Who
@@ -46,9 +48,11 @@ HANDLERS: Mapping[str, Handler] = {
     "research": research.HANDLER,
     "logs": logs.HANDLER,
     "mailbox": mailbox.HANDLER,
+    "organize": organize.HANDLER,
     "status": status.HANDLER,
     "summarize": summarize.HANDLER,
     "test": run_checks.HANDLER,
+    "undo": undo.HANDLER,
 }
 
 

@@ -14,6 +14,7 @@ from agent.errors import Refused
 from agent.handlers.checking import CheckDoor, NoChecks
 from agent.models.base import Answer
 from agent.redact import redact_tokens
+from agent.vault.actions import Action
 from agent.vault.values import Result, Role, Task, Tier
 
 
@@ -192,6 +193,29 @@ class Mailbox(Protocol):
     def acknowledge(self, seq: int) -> None: ...  # raises as `Web.post`, and Refused when it says no
 
 
+class Past(Protocol):
+    """What earlier tasks did to the vault's files, to take it back.
+
+    `changes` gives a finished task's actions in their order, None when it left no journal, and raises ValueError for a
+    broken one; `content` the bytes of a sha256 (hex) that git has under an id, or that were kept here, None when they
+    are nowhere.
+    """
+
+    def changes(self, task: str) -> Sequence[Action] | None: ...
+
+    def content(self, digest: str, blob: str) -> bytes | None: ...
+
+
+class NoPast:
+    """Where nothing was."""
+
+    def changes(self, task: str) -> Sequence[Action] | None:
+        return None
+
+    def content(self, digest: str, blob: str) -> bytes | None:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """What a document says: its text (a page's as Markdown), what it claims of itself, and what was left unread."""
@@ -229,7 +253,7 @@ class Context:
     files: Files
     ask: Callable[
         ..., Answer
-    ]  # ask(prompt: str, *, schema=None, max_tokens=…, seed=0) → Answer; prompts/<type>.md is the system part
+    ]  # ask(prompt: str, *, schema=None, max_tokens=…, seed=0, seconds=None) → Answer; system part: prompts/<type>.md
     facts: Callable[[], Mapping[str, Any]]  # what the worker knew of itself at the start, if the type `uses_facts`
     note: Callable[[str], None]  # one line into the run's log
     check: Callable[[], None]  # raises TimeUp when the run was cancelled or its time is up; call it in loops
@@ -239,6 +263,7 @@ class Context:
     leaves: bool = False  # what is asked goes to a model that is not this machine's
     opinions: int = 1  # how many samples of an answer must agree
     repo: Callable[[str, str], Repo] = no_repo  # repo(name, verb): a listed repository, when the verb is allowed there
+    past: Past = NoPast()  # noqa: RUF009  (it has no state)
     web: Web = NoWeb()  # noqa: RUF009  (it has no state)
     documents: Documents = NoDocuments()  # noqa: RUF009  (it has no state)
     window: int = 8192  # tokens that the model of this run holds, question and answer together
@@ -249,6 +274,8 @@ class Context:
     checks: CheckDoor = NoChecks()  # noqa: RUF009
     worker: str = ""  # who runs this; a file of which each worker has its own carries the name
     attempt: int = 1  # more than 1: an earlier run of this task, here or elsewhere, was cut off
+    model: bool = False  # a model is set aside for this run; a type of code's asks one only then (`words_when`)
+    alert: Callable[[str], str] | None = None  # alert(text): to this machine's alert hook; why that failed, "" when not
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,8 +296,10 @@ class Handler:
     outside: bool = False  # waits for other machines: runs beside the rest, so that it never holds code up
     unmarked_waits: bool = False  # deletes, moves or sends: in an Obsidian vault it never starts from an unmarked note
     waits_when: Callable[[Task], bool] | None = None  # narrows `unmarked_waits` to some tasks of the type
+    acts: bool = False  # its run itself changes something outside the vault: `approve` is then asked for before it
     by_code: Callable[[Task], bool] | None = None  # standard work that code does all the same: no model is woken
     uses_facts: bool = False  # its context's `facts` are gathered; for every other type they are empty
+    words_when: Callable[[Task], bool] | None = None  # code that takes a local model's words where one stands ready
 
     def needs_model(self, task: Task) -> bool:
         """Whether this task wakes a model."""

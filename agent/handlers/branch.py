@@ -123,4 +123,5 @@ HANDLER = Handler(
     limit=600.0,
     unmarked_waits=True,
     waits_when=_makes_one,
+    acts=True,
 )

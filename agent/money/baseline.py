@@ -27,7 +27,7 @@ _TURN = (2_000, 100)
 _NOTHING = (0, 0)
 DEFAULTS: Mapping[str, tuple[int, int]] = {
     HEARTBEAT: _BEAT,
-    **dict.fromkeys(("mailbox", "git", "status", "file", "forward", "fetch", "organize"), _TURN),
+    **dict.fromkeys(("mailbox", "git", "status", "file", "forward", "fetch", "organize", "undo"), _TURN),
     **dict.fromkeys(("test", "answer", "claim-handoff"), _NOTHING),
 }
 

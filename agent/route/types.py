@@ -30,8 +30,11 @@ _BY_TIER = {
 TYPES: Mapping[str, Tier] = MappingProxyType({name: tier for tier, names in _BY_TIER.items() for name in names})
 """Every type that a row of the matrix may lead to, with its own tier."""
 
-CONTROL_TYPES: Mapping[str, Tier] = MappingProxyType({"answer": Tier.TRIVIAL, "claim-handoff": Tier.TRIVIAL})
-"""What a lead writes to Gofer. Only an explicit `type:` reaches these, never a row: text must not pose as an answer."""
+CONTROL_TYPES: Mapping[str, Tier] = MappingProxyType(
+    {"answer": Tier.TRIVIAL, "claim-handoff": Tier.TRIVIAL, "undo": Tier.TRIVIAL}
+)
+"""What a lead, or a verb, writes to Gofer. Only an explicit `type:` reaches these, never a row: text must not pose as
+an answer."""
 
 KNOWN_TYPES = frozenset({*TYPES, *CONTROL_TYPES})
 """Every word that `type:` may hold; anything else that looks like a type is a parameter or a mistake."""

@@ -20,6 +20,7 @@ from agent.vault.layout import answer_path, claim_path, finished_task_path
 from agent.vault.values import HandoffReason, Outcome, Usage
 
 LIMIT = 64 * 1024  # bytes of the whole file
+LAST_DAY = 86_400.0  # seconds before its end, in which people are told that it comes
 MARGIN = 1024  # bytes left for what is said about the request and for its fence
 EXTRACT_LIMIT = 4 * 1024  # bytes
 PARAMETERS_LIMIT = 2 * 1024
@@ -52,6 +53,12 @@ class HandoffSettings:
 
     lead: str = "Lead"
     lifetime: timedelta = timedelta(days=7)
+
+
+def ends_soon(left: float, age: float) -> bool:
+    """Whether a hand-off of this age that has so long to live (seconds) is near its end: in its last day, or, when it
+    lives for less than two days, in its second half."""
+    return left <= min(LAST_DAY, age)
 
 
 def render(outcome: Outcome, gate: OutputGate, settings: HandoffSettings, *, task_file: str = "") -> str:

@@ -26,6 +26,7 @@ REPORTS = "memory/qwen-worker"
 TASKS = "memory/tasks"
 LEDGER = "memory/ledger"
 DECISIONS = "memory/decisions"
+CHANGES = "memory/changes"
 DAILY = "memory/daily"
 PROMPTS = "prompts"
 SETTINGS = "gofer.toml"
@@ -34,7 +35,7 @@ STOP_NAMES = ("STOP", "STOP.md")
 FOLDER_LIMIT = 3000  # entries: what GitHub advises at most for one folder
 
 # Gofer alone writes here; a change in one of these is no reason to look for tasks.
-OWN_FOLDERS = (OUTBOX, REPORTS, TASKS, LEDGER, DECISIONS)
+OWN_FOLDERS = (OUTBOX, REPORTS, TASKS, LEDGER, DECISIONS, CHANGES)
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,95}")  # a stated id has at most 80; an instance adds "-2", a schedule a time
 _DERIVED = re.compile(r"(.+)-([0-9a-f]{8})(?:-[0-9]{1,6})?")
@@ -84,6 +85,11 @@ def empty(_folder: str) -> int:
 def finished_task_path(task_id: str, finished: datetime, entries: Callable[[str], int] = empty) -> str:
     """The finished task file. `entries` counts what a folder holds, for the overflow of `month_folder`."""
     return f"{month_folder(TASKS, finished, entries)}/{_checked(task_id)}.md"
+
+
+def changes_path(task_id: str, finished: datetime, entries: Callable[[str], int] = empty) -> str:
+    """The change journal of a finished task: what it did to files, one action on each line."""
+    return f"{month_folder(CHANGES, finished, entries)}/{_checked(task_id)}.jsonl"
 
 
 def memory_report_path(

@@ -161,6 +161,7 @@ class Change:
     path: str
     before: str | None
     after: bytes | None
+    blob: str = ""  # git's id of the content that it replaces, where git has it; filled in when the run has ended
 
 
 @dataclass(frozen=True, slots=True)

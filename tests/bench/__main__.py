@@ -14,7 +14,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import asking, fetching, logs, many, stats
+from tests.bench import asking, fetching, heartbeat, logs, many, organize, stats
 from tests.bench.machine import described
 from tests.bench.place import Place
 from tests.bench.rows import QUICK, Row, Size
@@ -23,7 +23,8 @@ from tests.bench.rows import ROWS as ONE
 ROWS = {
     **ONE, "claims": many.claims, "contested": many.contested, "drain": many.drain, "polls": many.polls,
     "budget": many.budget, "retired": many.retired, "own": asking.own, "slots": asking.slots,
-    "stats": stats.second_call, "logs": logs.rate, "fetch": fetching.fifty,
+    "stats": stats.second_call, "logs": logs.rate, "fetch": fetching.fifty, "heartbeat": heartbeat.quiet_beat,
+    "organize": organize.plan,
 }  # fmt: skip
 
 HEADINGS = Row("measure", "Gofer", "naive", "ratio", "target", True)

@@ -44,9 +44,10 @@ class Size:
     retired: int = 10_000
     questions: int = 60
     slotted: int = 100
+    beats: int = 50
 
 
-QUICK = Size(1, 60, 10, 4, 4, 300, 400, 3.0, 3, 100, 400, 100, 6, 100, 20, 4, 6, 200, 6, 8)
+QUICK = Size(1, 60, 10, 4, 4, 300, 400, 3.0, 3, 100, 400, 100, 6, 100, 20, 4, 6, 200, 6, 8, 3)
 
 
 @dataclass(frozen=True)

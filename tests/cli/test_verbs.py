@@ -409,12 +409,14 @@ def test_init_never_overwrites_and_says_what_it_made(house: House, tmp_path: Pat
     assert fresh.returncode == 0 and "Next: cd" in fresh.stdout and (tmp_path / "new vault/inbox").is_dir()
 
 
-def test_the_demo_shows_all_three_tiers_cleans_up_and_exits_0(house: House) -> None:
+def test_the_demo_shows_all_tiers_and_roles_cleans_up_and_exits_0(house: House) -> None:
     done = house.process("demo", "--json", env={"TMPDIR": str(house.folder)})
     whole = json.loads(done.stdout)
     Draft202012Validator(schema("demo")).validate(whole)
     data = whole["data"]
     assert done.returncode == 0 and {task["tier"] for task in data["tasks"]} >= {"trivial", "standard", "complex"}
+    roles = {task["role"] for task in data["tasks"] if task["status"] == "done"}
+    assert roles >= {"heartbeat", "data", "organization", "research"}
     assert (data["handed-off"] >= 1, data["invalid"], data["waiting"]) == (True, 1, 2)
     assert not Path(data["vault"]).exists() and not list(house.folder.glob("gofer-demo-*"))
 

@@ -336,6 +336,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="sha256sum is not there: macOS calls it otherwise")
 def test_the_line_of_the_page_registers_a_check_that_runs(house: House) -> None:
     home = house.folder / "home"
     (home / "bin").mkdir(parents=True)

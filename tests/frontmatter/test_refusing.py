@@ -62,9 +62,9 @@ DEEP = {
 @pytest.mark.usefixtures("each_parser")
 @pytest.mark.parametrize("header", DEEP.values(), ids=DEEP.keys())
 def test_s03_deep_nesting_is_refused_before_composing(header: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     refused(file(header))
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.usefixtures("each_parser")
@@ -102,9 +102,9 @@ def test_s02_an_alias_bomb_is_refused_at_its_first_anchor() -> None:
     ],
 )
 def test_s30_mending_takes_linear_time(line: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     mend(f"x: @\n{line}\n")
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @settings(max_examples=150, deadline=None)

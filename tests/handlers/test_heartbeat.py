@@ -57,7 +57,7 @@ class World:
         )
         result = HANDLER.run(context, HANDLER.params())
         if published and not result.quiet:
-            self.facts["recent"] = [{"task": name}, *self.facts["recent"]]
+            self.facts["recent"] = [{"task": name, "status": "done"}, *self.facts["recent"]]
         return result
 
 
@@ -130,8 +130,12 @@ def heard(world: World, beats: int) -> list[int]:
     return [number for number in range(beats) if not world.beat().quiet]
 
 
-def model_away(world: World, **queue: int) -> None:
-    world.facts.update(models=[{"name": "qwen3:8b", "ok": False, "detail": "connection refused"}], queue=queue)
+def model_away(world: World, waiting: int = 0, since: str = "2026-11-20T09:30:00Z") -> None:
+    task = {"state": "waiting", "who": "local", "since": since, "reason": "the model is away", "priority": "normal"}
+    world.facts.update(
+        models=[{"name": "qwen3:8b", "ok": False, "detail": "connection refused"}],
+        tasks=[{"id": f"t-{number}", **task} for number in range(waiting)],
+    )
 
 
 def disk(world: World, free_mib: int) -> None:
@@ -178,12 +182,12 @@ def test_a_model_that_is_away_is_told_anew_when_tasks_begin_to_wait_or_for_anoth
     assert "notice: model qwen3:8b" in said(world.beat())
     model_away(world, waiting=2)
     result = world.beat()
-    assert "warning: model qwen3:8b: away (connection refused); 2 tasks wait" in said(result)
+    assert "warning: model qwen3:8b: away (connection refused); 2 tasks wait for it" in said(result)
     assert result.actions
     model_away(world, waiting=3)
     assert world.beat().quiet
     world.facts["models"] = [{"name": "qwen3:8b", "ok": False, "detail": "not pulled"}]
-    assert "away (not pulled); 3 tasks wait" in said(world.beat())
+    assert "away (not pulled); 3 tasks wait for it" in said(world.beat())
 
 
 def test_a_date_that_was_moved_and_has_passed_again_is_told_anew(world: World) -> None:
@@ -227,7 +231,7 @@ def test_what_comes_back_after_it_was_resolved_is_new(world: World) -> None:
 def test_a_hand_off_that_passes_its_end_has_changed_and_is_not_resolved(world: World) -> None:
     handoff = {"id": "h", "title": "H", "status": "open", "created": "2026-11-18T09:00:00Z"}
     world.facts["handoffs"] = [handoff | {"expires": "2026-11-20T10:15:00Z"}]
-    assert "notice: hand-off waits for an answer" in said(world.beat())
+    assert "warning: hand-off expires in 15 minutes without an answer" in said(world.beat())
     told = said(world.beat())
     assert "warning: hand-off is past its end" in told
     assert "resolved" not in told
@@ -296,7 +300,7 @@ def test_hand_offs_without_an_answer_are_told(world: World) -> None:
         handoff("good", "answered", "2026-11-01T09:00:00Z", "2026-11-19T09:00:00Z"),
     ]
     told = said(world.beat())
-    assert "notice: hand-off waits for an answer since 2026-11-17: “OLD” (old)" in told
+    assert "notice: hand-off waits for an answer for 3 days: “OLD” (old)" in told
     assert "warning: hand-off is past its end and has no answer: “LATE” (late)" in told
     assert "notice: hand-off expired without an answer: “GONE” (gone)" in told
     assert "FRESH" not in told
@@ -335,8 +339,16 @@ def test_a_report_in_the_outbox_counts_as_published_when_the_ledger_has_moved_on
     world.beat()
     world.put("notes/a.md", "x", -HALF_HOUR / 2)
     assert not world.beat(published=False).quiet
-    world.put("outbox/beat-2.md", "report")
+    world.put("outbox/beat-2.md", "---\nstatus: done\n---\nreport")
     assert world.beat().quiet
+
+
+def test_a_beat_that_ended_failed_after_it_had_looked_does_not_count_as_told(world: World) -> None:
+    world.put("active-tasks.md", "- [ ] a (due 2026-11-01)\n")
+    world.beat(published=False)
+    world.facts["recent"] = [{"task": "beat-1", "status": "failed"}]
+    world.put("outbox/beat-1.md", "---\nstatus: failed\n---\nthe time limit passed")
+    assert "overdue" in said(world.beat())
 
 
 @pytest.mark.parametrize(

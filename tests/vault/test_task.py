@@ -307,9 +307,9 @@ def test_w21_what_is_no_text_is_a_task_with_a_problem(raw: bytes, what: str, cor
     ids=["tags", "an open link", "an open header"],
 )
 def test_s30_the_largest_hostile_file_is_read_in_seconds(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     read(text)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_w21_a_file_of_exactly_one_mebibyte_is_read() -> None:
