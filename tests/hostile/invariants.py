@@ -28,7 +28,7 @@ from tests.support import snapshot
 ENDS = frozenset({"done", "needs-review", "handed-off", "failed"})
 OWN = re.compile(
     r"outbox/[a-z0-9._-]+\.md|outbox/handoffs/[a-z0-9._-]+\.handoff\.md|memory/ledger/[\w.-]+\.jsonl"
-    r"|memory/tasks/\d{4}-\d{2}/[a-z0-9._-]+\.md"
+    r"|memory/tasks/\d{4}-\d{2}/[a-z0-9._-]+\.md|memory/changes/\d{4}-\d{2}/[a-z0-9._-]+\.jsonl"
     r"|memory/qwen-worker/[a-z]+-(?:reports|drafts)/\d{4}-\d{2}/\d{4}-\d{2}-\d{2}-[a-z0-9-]+\.md"
     r"|memory/qwen-worker/[a-z]+-reports/[\w./-]+\.csv"
 )
@@ -43,7 +43,7 @@ _HANDOFF = {
 }
 _KEYS = {"report": _REPORT, "handoff": _HANDOFF}
 # The parts that a type's report may have between its findings and what is to be done.
-_PART = re.compile(r"## (?:Result|Contradictions|Sources|Items|Patterns|Readings: [a-z0-9-]+)")
+_PART = re.compile(r"## (?:Result|Contradictions|Sources|Items|Patterns|Summary|Readings: [a-z0-9-]+)")
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e0fff]"
 )
