@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from agent import process
 from agent.config import Settings
 from agent.correspondents import recipients
 from agent.errors import GoferError, Refused
-from agent.executors import Executors, pinned, surroundings
+from agent.executors import Executors, new_folder
 from agent.runner import Run
 from agent.text import shorten
 from agent.web import Door
@@ -39,14 +38,8 @@ class AlertHook:
         return partial(_through, named, run) if named else None
 
     def _command(self, run: Run, name: str, text: str) -> str:
-        executor = Executors(self.settings.executors, self.env).of(name)
-        folder = run.folder.path / "alert"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        done = process.run(
-            pinned(executor, self.env, f"[executors.{name}]"), cwd=folder, stdin=text.encode("utf-8", "replace"),
-            env=surroundings(self.env, executor.env, folder),
-            timeout=min(SECONDS, executor.timeout_seconds), stop=run.cancelled.is_set,
-        )  # fmt: skip
+        commands, place = Executors(self.settings.executors, self.env), new_folder(run.folder.path, "alert")
+        done = commands.call(name, text, place, run.cancelled.is_set, SECONDS)
         if not done.code and not done.cut:
             return ""
         said = (done.stderr or done.stdout)[-4096:].decode("utf-8", "replace")

@@ -13,6 +13,7 @@ from agent.claims import NAMESPACES, Probed, probe, remember
 from agent.confining import commands
 from agent.doctoring import Check, model_side
 from agent.errors import GoferError
+from agent.executors import Executors
 from agent.git.branch import Branch
 from agent.git.command import version
 from agent.git.network import Network
@@ -36,6 +37,7 @@ def check_up(root: Path, env: Mapping[str, str], now: datetime, *, online: bool 
         *_git(survey, now, online),
         *_settings(survey),
         *_repos(survey),
+        *_alerts(survey, env),
         *commands(survey.root, survey.settings, survey.state, env),
         *model_side(survey.root, survey.settings, survey.state, env, now),
         *_files(survey),
@@ -154,6 +156,22 @@ def _repos(survey: Survey) -> Iterator[Check]:
             yield Check("repos", True, f"{name}: {', '.join(listed.allow) or 'nothing is allowed'}")
         except GoferError as error:
             yield Check("repos", False, f"{error.what} ({error.where}): {error.why}", error.fix)
+
+
+def _alerts(survey: Survey, env: Mapping[str, str]) -> Iterator[Check]:
+    """Where critical alarms go, and whether that is there."""
+    wanted = survey.settings.alerts
+    if wanted.command:
+        try:
+            Executors(survey.settings.executors, env).ready(wanted.command)
+            yield Check("alerts", True, f"critical alarms go to the command '{wanted.command}'")
+        except GoferError as error:
+            yield Check("alerts", False, f"{error.what}: {error.why}".rstrip(": "), error.fix)
+    if wanted.forward:
+        listed = wanted.forward in survey.settings.recipients
+        fix = "" if listed else f"add [recipients.{wanted.forward}] to this machine's config.toml"
+        what = f"critical alarms go to the recipient '{wanted.forward}'"
+        yield Check("alerts", listed, what if listed else f"{what}, who is not listed", fix)
 
 
 def _files(survey: Survey) -> Iterator[Check]:

@@ -379,7 +379,7 @@ class Desk:
             "handoffs": facts.handoffs(self.root),
             "mailboxes": facts.mailboxes(self.state),
             "tasks": selfview.tasks(self.intake.waiting(), self.workbench.runs),
-            "workers": selfview.workers(self._rows(stopped=False), self.workbench.lanes),
+            "workers": selfview.workers(self._rows(stopped=bool(self.halted())), self.workbench.lanes),
             "neighbours": self.neighbours.presence.elsewhere if self.neighbours else None,
             "money": selfview.money(self.settings, self.state, utc_now()),
             "inbox": self.intake.trouble,

@@ -104,10 +104,18 @@ class Executors:
         executor = self.of(name)
         read = _READ if executor.output != "text" else ()
         found = {key: _compiled(name, key, getattr(executor, key)) for key in read}
-        argv = pinned(executor, self._env, f"[executors.{name}]")
-        place = new_folder(folder, "executor")
+        done = self.call(name, text, new_folder(folder, "executor"), stop, timeout_left)
+        return _read(name, executor, done, found, text)
+
+    def call(
+        self, name: str, text: str, place: Path, stop: Callable[[], bool], timeout_left: float
+    ) -> process.Finished:
+        """Run a command with a text on its standard input, in a new folder, shut in where it says so. Raises Refused
+        when nothing was started, and TimeUp as `run` does."""
+        executor, where = self.of(name), f"[executors.{name}]"
+        argv = pinned(executor, self._env, where)
         ready = self._sandbox.ready(
-            argv, surroundings(self._env, executor.env, place), Box(place, place), where=f"[executors.{name}]",
+            argv, surroundings(self._env, executor.env, place), Box(place, place), where=where,
             wanted=False, must=executor.sandbox,
         )  # fmt: skip
         done = process.run(
@@ -115,8 +123,8 @@ class Executors:
             timeout=max(0.0, min(executor.timeout_seconds, timeout_left)), stop=stop, called=Path(argv[0]).name,
         )  # fmt: skip
         if ready.inside and (why := failed_to_start(done.code, done.stderr)):
-            raise Refused(f"'{argv[0]}' could not be started in the sandbox", where=f"[executors.{name}]", why=why)
-        return _read(name, executor, done, found, text)
+            raise Refused(f"'{argv[0]}' could not be started in the sandbox", where=where, why=why)
+        return done
 
 
 _READ = ("result", "cost_usd", "input_tokens", "output_tokens", "model")

@@ -82,10 +82,12 @@ class Presence:
         """See who else works here, if that was not seen lately, or was but `losses`, the number of claims that somebody
         else was faster with, says that it was wrong. `crowded`: others were at work a moment ago. Raises what `Network`
         raises."""
-        news, self._losses = losses != self._losses, losses
-        together = now - self.started < timedelta(minutes=1)  # machines often start together, and see one another late
-        pause = MEET[0] if news else MEET[1] if together else MEET[2]
-        if self.clock() - self._met >= (pause if crowded else GREET):
+        pause = GREET
+        if crowded:
+            news, self._losses = losses != self._losses, losses
+            together = now - self.started < timedelta(minutes=1)  # they often start together, and see one another late
+            pause = MEET[0] if news else MEET[1] if together else MEET[2]
+        if self.clock() - self._met >= pause:
             self._meet(read(self.network), now)
 
     def _meet(self, everybody: Iterable[Mapping[str, Any]], now: datetime) -> None:

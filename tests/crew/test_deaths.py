@@ -6,10 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from agent.crew.child import Child
+from agent.crew.hand import Hand
 from tests.crew.support import House, alive, make_house
 from tests.support import wait_for
 
@@ -84,6 +87,17 @@ def test_q10_a_task_that_kills_its_process_is_given_up_after_three_times_and_the
     if act == "segfault":
         assert "Segmentation fault" in (house.vault.state / "workers.log").read_text()
     house.vault.check()
+
+
+def test_processes_that_keep_dying_are_counted_for_an_hour() -> None:
+    def dead() -> Child:
+        raise OSError("no process numbers left")
+
+    hand = Hand("w1", dead, 60.0)
+    now = time.monotonic()
+    for ago in (4000.0, 100.0, 50.0):
+        assert not hand.start(now - ago)
+    assert hand.post.deaths == 2
 
 
 @pytest.mark.parametrize("act", ["hoard", "flood"])

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from agent.desk import Desk
 from agent.handlers.heartbeat import wording
+from agent.road import road
+from agent.text import parse_utc
 from tests.e2e.support import QUICK, House, eventually
 from tests.e2e.test_model_tasks import FAST, beat
 from tests.engine.faults import Fault, Say
 from tests.engine.standin import OllamaStandIn
 from tests.lead.commands import registered, script
+from tests.web.server import say, serving
 
 CRITICAL = "# Watch\n\n- [ ] renew the certificate #critical (due 2026-01-01)\n"
 BEAT = "---\nstatus: open\ntype: heartbeat\n---\nLook around.\n"
@@ -123,6 +127,81 @@ def test_the_vaults_own_settings_cannot_name_a_hook(tmp_path: Path) -> None:
     house.drain()
     assert "critical: overdue" in (house.report("look") or "")
     assert told(house) == []
+
+
+def test_a_recipient_gets_them_too_and_a_failing_one_gets_the_same_sending_again(tmp_path: Path) -> None:
+    with serving() as server:
+        server.on("POST /phone", say(b"no", status=503), say(b"ok"))
+        phone = f'[recipients.phone]\nurl = "{server.url}/phone"\ntext_key = ""\n'
+        both = hooked(tmp_path).replace('command = "phone"', 'command = "phone"\nforward = "phone"')
+        house = House(tmp_path, settings=both + phone)
+        (house.root / "HEARTBEAT.md").write_text(CRITICAL, "utf-8")
+        for name in ("one.md", "two.md", "three.md"):
+            house.drop(name, BEAT)
+            house.drain()
+        first, second = server.seen("/phone")
+    assert "warning: the alert hook failed, and is tried again at the next beat: phone: HTTP 503" in (
+        house.report("one") or ""
+    )
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+    assert b"\ncritical: overdue since 2026-01-01" in second.body
+    assert len(told(house)) == 2, "the command is called again as well: at least once"
+
+
+def test_the_doctor_says_where_critical_alarms_go_and_what_is_wrong_with_it(house: House) -> None:
+    def alerts() -> list[tuple[bool, str]]:
+        return [(c["ok"], c["detail"]) for c in house.data("doctor", code=None)["checks"] if c["name"] == "alerts"]
+
+    assert alerts() == [(True, "critical alarms go to the command 'phone'")]
+    (house.folder / "phone").write_text("#!/bin/sh\n", "utf-8")
+    house.config.write_text(
+        house.config.read_text("utf-8").replace("[alerts]\n", '[alerts]\nforward = "ben"\n'), "utf-8"
+    )
+    (command, forward) = alerts()
+    assert not command[0] and "is not the one that was registered" in command[1]
+    assert forward == (False, "critical alarms go to the recipient 'ben', who is not listed")
+
+
+# -- what the desk knows ---------------------------------------------------------------------------------------------
+
+
+def test_the_facts_that_the_checks_read_are_those_that_a_desk_gathers(tmp_path: Path) -> None:
+    settings = FAST + "[money]\nper_task_usd = 1\nper_day_usd = 5\n[sync]\nremote = 'origin'\n"
+    house = House(tmp_path, settings=settings)
+    house.git("remote", "add", "origin", str(tmp_path / "nowhere.git"))
+    house.drop("gpu.md", "---\nstatus: open\npriority: critical\nneeds: [gpu]\ntype: status\n---\nTrain.\n")
+    house.drop("later.md", "---\nstatus: open\nnot_before: 2999-01-01\ntype: status\n---\nLater.\n")
+    desk = Desk(house.root, house.env)
+    try:
+        desk.catch_up()
+        eventually(lambda: road(desk, datetime.now(UTC)) and len(desk.intake.resting) == 2, what="both tasks rest")
+        facts = desk.facts()
+    finally:
+        desk.close()
+    (task,) = facts["tasks"]
+    assert (task["state"], task["who"], task["priority"]) == ("waiting", "code", "critical")
+    assert task["reason"] == "needs gpu, which this worker does not offer"
+    assert parse_utc(task["since"]) <= datetime.now(UTC)
+    assert parse_utc(facts["sync"]["away_since"]) <= datetime.now(UTC)
+    assert facts["sync"]["problem"] == "" and facts["sync"]["refused"] is False
+    assert facts["money"] == [{"span": "day", "of": f"{datetime.now(UTC):%Y-%m-%d}", "spent": 0.0, "cap": 5.0}]
+    assert facts["disk"]["free_inodes"] <= facts["disk"]["total_inodes"]
+    assert [row["deaths"] for row in facts["workers"]] == [0]
+    assert facts["inbox"] == "" and facts["failed"] == [] and facts["mailboxes"] == []
+
+
+def test_a_task_that_failed_is_told_until_its_report_leaves_the_outbox(house: House) -> None:
+    (house.root / "HEARTBEAT.md").unlink()
+    house.drop("bad.md", "---\nstatus: open\ntype: file\nop: delete\npath: notes/not-there.md\n---\n")
+    house.drain()
+    house.drop("look.md", BEAT)
+    house.drain()
+    (bad,) = (path for path in (house.root / "outbox").glob("bad*.md"))
+    assert f"warning: failed: “bad” ({bad.stem}), see outbox/{bad.stem}.md" in (house.report("look") or "")
+    bad.unlink()
+    house.drop("again.md", BEAT)
+    house.drain()
+    assert "bad" not in (house.report("again") or "").split("## Raw Data")[0].split("Files changed")[0]
 
 
 # -- a model's words -------------------------------------------------------------------------------------------------

@@ -249,7 +249,9 @@ PLANTS: dict[str, list[Plant]] = {
     "schedule": [
         _overdue_schedule(3 * 3600, "warning", "schedule {} should have run 3 hours ago"),
         _overdue_schedule(30 * 3600, "critical", "schedule {} should have run 1 day ago"),
-        _row("schedules", lambda w, n: _schedule(n, problem="no such cron text"), "warning", "schedule {} cannot run"),
+        _row("schedules", lambda w, n: _schedule(n, problem="no such cron text"), "warning", "schedule {}: no such"),
+        _row("schedules", lambda w, n: _schedule(n, overdue_s=90000, problem="it should have run, and did not"),
+             "critical", "schedule {} should have run 1 day ago"),
     ],
 }  # fmt: skip
 

@@ -119,6 +119,24 @@ def test_who_else_works_is_looked_up_when_claims_are_lost_and_else_rarely(many: 
     assert presence.others == frozenset()
 
 
+def test_where_nobody_moves_the_branch_who_fell_silent_is_looked_up_every_fifteen_minutes(many: Many) -> None:
+    here, there = network(many.clone("a")), network(many.clone("b"))
+    clock = [0.0]
+    presence = Presence(here, "one", [], NOON - timedelta(hours=1), rationed=False, clock=lambda: clock[0])
+    presence.tidy(NOON, ["one"])
+    assert presence.elsewhere == ()
+    Presence(there, "two", [], NOON, rationed=False).tell([{**IDLE, "name": "two"}], NOON)
+    clock[0] = 899.0
+    presence.look_around(NOON, 7, crowded=False)
+    assert presence.elsewhere == ()
+    clock[0] = 900.0
+    later = NOON + timedelta(hours=2)
+    presence.look_around(later, 7, crowded=False)
+    (two,) = presence.elsewhere
+    assert (two["name"], two["state"], two["seen"]) == ("two", "IDLE", "2026-11-20T12:00:00Z")
+    assert presence.others == frozenset(), "it is there, but not alive"
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "hello", "[]", '{"v":2}', '{"v":1,"worker":"x","state":"DANCING","seen":"2026-11-20T12:00:00Z"}',

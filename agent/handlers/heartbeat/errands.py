@@ -110,19 +110,19 @@ def _open_handoff(view: View, row: Mapping[str, Any], key: str, text: str, left:
 
 def schedules(view: View) -> Iterator[Alarm]:
     """Schedules that cannot be read, and those whose run is overdue. After a sleep all of them are, until each has had
-    its turn: so an overdue one is told when the beat before saw the same."""
+    its turn: so one is told when its keeper says that this is a `problem`, or when the beat before saw the same."""
     for row in view.rows("schedules"):
-        name, overdue = str(row.get("name") or row.get("path") or "?"), number(row.get("overdue_s")) or 0.0
-        if problem := str(row.get("problem") or ""):
-            text = f"schedule {name} cannot run: {shorten(problem, 100)}"
-            yield Alarm(WARNING, f"schedule:{name}", text, steady(problem))
-        elif overdue >= OVERDUE:
-            key = f"schedule:{name}"
-            seen_before = key in view.before
-            view.since(key)
-            if seen_before or view.thorough:
-                severity = CRITICAL if overdue >= OVERDUE_LONG else WARNING
-                yield Alarm(severity, key, f"schedule {name} should have run {span(overdue)} ago", "overdue")
+        name, problem = str(row.get("name") or row.get("path") or "?"), shorten(str(row.get("problem") or ""), 120)
+        key, overdue = f"schedule:{name}", number(row.get("overdue_s")) or 0.0
+        if overdue < OVERDUE:
+            if problem:
+                yield Alarm(WARNING, key, f"schedule {name}: {problem}", steady(problem))
+            continue
+        seen_before = key in view.before
+        view.since(key)
+        if seen_before or view.thorough or problem:
+            severity = CRITICAL if overdue >= OVERDUE_LONG else WARNING
+            yield Alarm(severity, key, f"schedule {name} should have run {span(overdue)} ago", "overdue")
 
 
 def mailboxes(view: View) -> Iterator[Alarm]:
