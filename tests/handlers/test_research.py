@@ -288,6 +288,15 @@ def test_a_request_without_any_page_goes_to_the_lead_with_the_reason(place: Mode
     assert doubt.value.reason == "needs"
 
 
+def test_a_file_that_is_not_there_is_a_finding_beside_others_and_a_failure_alone(
+    place: ModelPlace, server: Server
+) -> None:
+    result = place.do(FakeModel(read(SAYS_A)), "Read both", urls=[f"{server.url}/a"], path=["memory/gone.md"])
+    assert any(finding.startswith("Left out: ") and "memory/gone.md" in finding for finding in result.findings)
+    with pytest.raises(Refused, match=r"memory/gone\.pdf"):
+        place.do(FakeModel(), "Read it", path=["memory/gone.pdf"])
+
+
 def test_more_sources_than_the_limit_are_counted(place: ModelPlace, server: Server) -> None:
     urls = [f"{server.url}/{name}" for name in "abcd"]
     result = place.do(FakeModel(read(SAYS_A)), "Read them", urls=urls, max_sources="1")

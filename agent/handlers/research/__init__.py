@@ -8,8 +8,8 @@ sources say against each other. Nothing that a page or the model says becomes an
 from __future__ import annotations
 
 from agent.handlers.base import Handler
+from agent.handlers.research.draft import run
 from agent.handlers.research.request import ResearchParams, understand
-from agent.handlers.research.run import run
 from agent.vault.values import Role, Tier
 
 HANDLER = Handler(

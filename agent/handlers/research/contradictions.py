@@ -85,12 +85,12 @@ def differing(statements: Sequence[Statement]) -> Iterator[Contradiction]:
 def named(found: Iterable[Contradiction], statements: Sequence[Statement]) -> list[Contradiction]:
     """All contradictions, each pair once, and each thing once for each two sources; what code found comes first."""
     once: dict[frozenset[int], Contradiction] = {}
-    told: set[tuple[int, int, str]] = set()
+    told: set[tuple[frozenset[int], str]] = set()
     for one in (*differing(statements), *found):
-        thing = (*sorted((one.first.source, one.second.source)), folded(one.about))
+        thing = (frozenset((one.first.source, one.second.source)), folded(one.about))
         if one.key not in once and (not one.about or thing not in told):
             once[one.key] = one
-            told.add(thing)  # type: ignore[arg-type]
+            told.add(thing)
     return list(once.values())[:MAX_SHOWN]
 
 

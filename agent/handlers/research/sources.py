@@ -76,22 +76,16 @@ class Gathered:
 def gather(ctx: Context, params: ResearchParams) -> Gathered:
     """All sources that can be read. Raises Doubt (needs) when the task names none, ServerAway when none could be read
     and it may help to try again, Refused when none could be read at all."""
-    paths = [path for name in params.path for path in matching(ctx, name, must=True, suffixes=_FILES)]
-    if not params.path and not ctx.task.params.get("urls"):
-        names = mentioned(ctx.task.text, _FILES)
-        paths = [path for name in names for path in matching(ctx, name, must=False, suffixes=_FILES)]
-    named = list(dict.fromkeys([*params.urls, *paths]))
-    if not named:
+    found = Gathered()
+    named = list(dict.fromkeys([*params.urls, *_paths(ctx, params, found)]))
+    if not named and not found.errors:
         raise Doubt(
             "the request names no page and no file to read",
             reason=HandoffReason.NEEDS,
             why="there is no search engine here; write whole addresses (https://…) into the request, or into `urls`",
         )
-    found = Gathered()
-    if len(named) > params.max_sources:
-        found.notes.append(
-            f"Left out: {len(named) - params.max_sources} more sources; `max_sources` is {params.max_sources}"
-        )
+    if (more := len(named) - params.max_sources) > 0:
+        found.notes.append(f"Left out: {more} more sources; `max_sources` is {params.max_sources}")
     named = named[: params.max_sources]
     replies = _fetched(ctx, [where for where in named if where in params.urls])
     for where in named:
@@ -108,6 +102,20 @@ def gather(ctx: Context, params: ResearchParams) -> Gathered:
     if not found.sources:
         raise _nothing(found.errors)
     return found
+
+
+def _paths(ctx: Context, params: ResearchParams, found: Gathered) -> list[str]:
+    """The files that the front matter names, else the text; what `path` names and is not there is told in `found`."""
+    paths: list[str] = []
+    for name in params.path:
+        try:
+            paths += matching(ctx, name, must=True, suffixes=_FILES)
+        except (Refused, FileNotFoundError, NotADirectoryError) as error:
+            found.fail(error if isinstance(error, Refused) else Refused("there is no such file", where=name))
+    if not params.path and not ctx.task.params.get("urls"):
+        names = mentioned(ctx.task.text, _FILES)
+        paths += [path for name in names for path in matching(ctx, name, must=False, suffixes=_FILES)]
+    return paths
 
 
 def _fetched(ctx: Context, urls: Sequence[str]) -> dict[str, Reply | GoferError]:

@@ -119,15 +119,12 @@ class Reading:
 
 def read(asked: Asked, sources: Sequence[Source]) -> Reading:
     """What the sources say to the request. Raises Doubt: too-long beforehand, or when nothing could be proven."""
-    todo = questions(sources, asked.room)
+    room = asked.room
+    if (least := -(-sum(estimate(source.text) for source in sources) // room)) > MAX_QUESTIONS:
+        raise _too_long(sources, least)  # before a text without end is divided
+    todo = questions(sources, room)
     if len(todo) > MAX_QUESTIONS:
-        size = sum(len(source.text) for source in sources)
-        raise Doubt(
-            "the material is too long for the local model",
-            reason=HandoffReason.TOO_LONG,
-            tried=f"{size:,} characters of {len(sources)} sources would take {len(todo)} questions, "
-            f"and {MAX_QUESTIONS} are the limit; nothing was asked",
-        )
+        raise _too_long(sources, len(todo))
     reading = Reading()
     grounds = {source.number: Ground.of(source.text) for source in sources}
     todo.reverse()
@@ -151,6 +148,16 @@ def read(asked: Asked, sources: Sequence[Source]) -> Reading:
             asked.confidences.append(answer.data["confidence"])
     _must_hold(reading)
     return reading
+
+
+def _too_long(sources: Sequence[Source], asks: int) -> Doubt:
+    size = sum(len(source.text) for source in sources)
+    return Doubt(
+        "the material is too long for the local model",
+        reason=HandoffReason.TOO_LONG,
+        tried=f"{size:,} characters of {len(sources)} source{'s' * (len(sources) != 1)} would take {asks} questions, "
+        f"and {MAX_QUESTIONS} are the limit; nothing was asked",
+    )
 
 
 def _material(parts: Sequence[Part]) -> list[str]:
