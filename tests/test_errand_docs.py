@@ -30,7 +30,7 @@ def test_there_are_pages() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_example_task_can_run(page: Path) -> None:
     for text in blocks(page, "markdown"):
-        if not text.startswith("---\n"):
+        if not text.startswith("---\n") or re.match(r"---\ntype: (approval|report|handoff)$", text, re.M):
             continue
         folder = "inbox/schedules" if re.search(r"^(every|cron):", text, re.M) else "inbox"
         task = with_parameters(read_task(text.encode(), f"{folder}/example.md", types=KNOWN_TYPES))
@@ -41,10 +41,12 @@ def test_every_example_task_can_run(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_example_of_settings_is_one(page: Path) -> None:
     for text in blocks(page, "toml"):
-        LocalConfig.model_validate(tomllib.loads(text))
+        whole = text.replace('"…"', f'"{"0" * 64}"')  # where a person puts a digest of their own
+        LocalConfig.model_validate(tomllib.loads(whole))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_link_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+    text = re.sub(r"`[^`\n]*`", "", _BLOCK.sub("", page.read_text("utf-8")))
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         assert "://" in target or (page.parent / target).exists(), target

@@ -53,6 +53,7 @@ class Memory:
     kept: tuple[Message, ...] = ()
     by: str = ""
     acked: int | None = None
+    acknowledges: bool = True  # there is a way to tell it; else nothing of it is ever unread
 
     @staticmethod
     def read(ctx: Context, box: str) -> Memory:
@@ -74,7 +75,7 @@ class Memory:
         said = {
             "box": self.box, "seq": self.seq, "ids": self.ids[-REMEMBERED:],
             "kept": [asdict(message) for message in self.kept], "by": self.by, "acked": self.acked,
-            "polled": utc(ctx.now), "problem": problem,
+            "polled": utc(ctx.now), "problem": problem, "acknowledges": self.acknowledges,
         }  # fmt: skip
         part = self.path.with_suffix(".tmp")
         with part.open("w", encoding="utf-8", errors="replace") as file:
@@ -87,7 +88,7 @@ class Memory:
 def run(ctx: Context, params: MailboxParams) -> Result:
     """One poll."""
     name, box = _box(ctx, params)
-    memory = Memory.read(ctx, name)
+    memory = replace(Memory.read(ctx, name), acknowledges=box.acknowledges)
     cursors = _cursors(ctx, name)
     seen = {*memory.ids, *(id_ for cursor in cursors.values() for id_ in cursor.get("ids", ()))}
     numbers = [seq for seq in (memory.seq, *(cursor.get("seq") for cursor in cursors.values())) if isinstance(seq, int)]

@@ -51,7 +51,7 @@ def run(ctx: Context, params: OrganizeParams) -> Result:
     plan = plan_changes(ctx, library, moves)
     told = report.Told()
     if params.moves:
-        report.tell_moves(told, plan, dry=params.dry_run, unfit=wishes.unfit, age=params.older_than)
+        report.tell_moves(told, plan, dry=params.dry_run, unfit=wishes.unfit, age=params.older_than, task=ctx.task.id)
     changes = () if params.dry_run else plan.changes
     moved = {move.old: move.new for move in plan.moves} if changes else {}
     wrong = _tell_wrong(ctx, library, params, told, moved)
