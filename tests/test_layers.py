@@ -31,7 +31,7 @@ LAYERS = (
     ("records",),
     ("approving",),
     ("leading", "checks", "alerts"),
-    ("pleading",),
+    ("pleading", "documents"),
     (
         "publish",
         "asking",
