@@ -85,5 +85,6 @@ HANDLER = Handler(
     run=run,
     limit=LIMIT,
     understand=understand,
+    row_decides=True,
     outside=True,
 )
