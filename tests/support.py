@@ -94,8 +94,8 @@ class Vault:
         return git(self.root, *args, ok=ok, stdin=stdin, env=self.env)
 
     def commit(self, message: str = "notes", *, when: str = "") -> str:
-        """The person adds and commits all there is; the new commit. `when`: its date; Gofer leaves a fresh one alone for
-        a minute."""
+        """The person adds and commits all there is; the new commit. `when`: its date; a fresh one is left alone for a
+        minute."""
         self.git("add", "-A")
         dated = {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when} if when else {}
         git(self.root, "commit", "-q", "--allow-empty", "-m", message, env={**self.env, **dated})
