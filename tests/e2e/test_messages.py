@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent import worker
 from tests.e2e.support import House
 from tests.web.server import Say, Seen, Server, busy, json_say, say, serving
 
@@ -170,6 +172,27 @@ def test_a_mailbox_that_is_away_waits(house: House, server: Server) -> None:
     assert ended(house) == {}
     (row,) = house.data("list")
     assert row["state"] in ("open", "waiting")
+
+
+def test_d5_a_scheduled_poll_that_finds_nothing_leaves_no_commit_and_is_no_heartbeat(
+    house: House, server: Server
+) -> None:
+    hub = Hub(server)
+    house.drop("schedules/mail.md", "---\nstatus: open\ntype: mailbox\nevery: 1m\n---\n")
+    house.git("add", "inbox")
+    house.git("commit", "-qm", "a schedule")
+    head, clock = house.git("rev-parse", "HEAD"), datetime.now(UTC)
+
+    def poll(minutes: int) -> None:
+        worker.drain(house.root, house.env, lambda: False, now=lambda: clock + timedelta(minutes=minutes))
+
+    for minutes in range(0, 6, 2):
+        poll(minutes)
+    assert (len(server.seen("/mailbox")), house.git("rev-parse", "HEAD")) == (2, head)
+    hub.kept = letters(1)
+    poll(6)
+    assert house.git("rev-parse", "HEAD") != head
+    assert [line["type"] for line in house.ledger()] == ["mailbox"]
 
 
 def test_a_mailbox_that_is_not_listed_is_named(house: House, server: Server) -> None:
