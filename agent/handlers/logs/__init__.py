@@ -12,22 +12,20 @@ from pydantic import BeforeValidator, Field
 
 from agent.errors import Doubt, Refused
 from agent.handlers.base import Context, Handler
+from agent.handlers.choosing import chosen
 from agent.handlers.logs.lines import LEVELS, Entry, entries
 from agent.handlers.logs.memory import Memory
 from agent.handlers.logs.mining import Mined, mine
 from agent.handlers.logs.report import Shown, result_of
 from agent.handlers.logs.request import Wish, read_wish
 from agent.handlers.material import PathParams, matching, mentioned
-from agent.handlers.opinions import CONFIDENCE, agreed, sure
 from agent.text import shorten
-from agent.vault.prompts import quoted
 from agent.vault.values import HandoffReason, Result, Role, Task, Tier, Usage
 
 MOST_BYTES = 64 << 20  # of one file
 MAX_FILES = 50
 SHOWN = 20  # patterns in the report
 CHOICES = 60  # patterns that the model may choose from
-MAX_TOKENS = 300
 LAST = "last"
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -92,15 +90,17 @@ def run(ctx: Context, params: LogsParams) -> Result:
         params.match or wish.text,
     )
     mined = mine(_entries(ctx, names), memory.patterns, wanted=wanted, check=ctx.check)
-    chosen: list[int] | None = None
+    picked: list[int] | None = None
     usage: tuple[Usage, ...] = ()
     confidence = None
     if mined.patterns and not by_code(ctx.task):
-        chosen, usage, confidence = _choose(ctx, asked, mined)
+        lines = [f"{pattern.count} × {shorten(pattern.text, 160)}" for pattern in mined.patterns[:CHOICES]]
+        unsure = "the local model cannot say which messages of the log are meant"
+        picked, usage, confidence = chosen(ctx, asked, "patterns", lines, unsure=unsure)
     memory.keep(ctx, mined)
     ctx.note(f"{mined.lines} lines of {', '.join(names)}: {len(mined.patterns)} patterns")
     return result_of(
-        mined, Shown(names, wanted.level, since, params.top or wish.top or SHOWN, memory.first_time, chosen), usage,
+        mined, Shown(names, wanted.level, since, params.top or wish.top or SHOWN, memory.first_time, picked), usage,
         confidence,
     )  # fmt: skip
 
@@ -148,29 +148,6 @@ def _start(since: str, now: datetime, memory: Memory) -> datetime | None:
         return now - timedelta(**{_UNITS[since[-1]]: int(since[:-1])})
     when = datetime.fromisoformat(since)
     return when if when.tzinfo else when.replace(tzinfo=UTC)
-
-
-def _choose(ctx: Context, asked: str, mined: Mined) -> tuple[list[int], tuple[Usage, ...], float]:
-    """Which patterns a question is about, by their numbers. Raises Doubt when the model is not sure."""
-    offered = mined.patterns[:CHOICES]
-    shown = "\n".join(f"{number}. {p.count} × {shorten(p.text, 160)}" for number, p in enumerate(offered, 1))
-    schema = {
-        "type": "object",
-        "properties": {
-            "patterns": {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": len(offered)}},
-            "known": {"type": "boolean"},
-            "confidence": CONFIDENCE,
-        },
-        "required": ["patterns", "known", "confidence"],
-        "additionalProperties": False,
-    }
-    parts = [quoted("The question", shorten(asked, 1000)), quoted("The patterns of the log", shown)]
-    parts.append("Which of the numbered patterns does the question ask about? If none of them answers it: known false.")
-    found = agreed(
-        ctx, "\n\n".join(parts), schema=schema, max_tokens=MAX_TOKENS, same=lambda data: tuple(sorted(data["patterns"]))
-    )
-    confidence = sure(found, "the local model cannot say which messages of the log are meant")
-    return sorted(set(found.data["patterns"])), found.usage, confidence
 
 
 HANDLER = Handler("logs", Tier.STANDARD, Role.RESEARCH, LogsParams, run, limit=600.0, outside=True, by_code=by_code)

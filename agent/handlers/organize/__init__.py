@@ -28,11 +28,15 @@ from agent.handlers.organize.relinking import plan_changes
 from agent.handlers.organize.request import read_request
 from agent.handlers.organize.rules import PAGE, Rule, age, load_rules
 from agent.handlers.organize.summary import day_lines, others_ran
-from agent.handlers.organize.wording import worded
+from agent.handlers.wording import in_words
 from agent.vault.params import has_params, read_params
 from agent.vault.values import Result, Role, Section, Task, Tier
 
 PAGE_LIMIT = 256 << 10  # bytes
+ORDER = """\
+These are the facts of one day in a folder of notes. Say them in one or two sentences, for somebody who reads nothing
+else. Use no number, name or path that does not stand in the facts; do not advise. `confidence`: how sure you are that
+the sentences say what the facts say."""
 
 
 def understand(task: Task) -> OrganizeParams:
@@ -73,7 +77,7 @@ def run(ctx: Context, params: OrganizeParams) -> Result:
         ctx.note("nothing to move, and nothing changed")
         return Result(quiet=True)
     day = day_lines(library, changed, len(moved), facts)
-    words, usage = worded(ctx, day) if params.wording else ("", ())
+    words, usage = in_words(ctx, "The facts", day, ORDER) if params.wording else ("", ())
     shown = [f"In short: {words}", "", *day] if words else day
     return replace(result, sections=(Section("Summary", "\n".join(shown)),), usage=usage)
 
