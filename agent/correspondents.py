@@ -22,6 +22,7 @@ from agent.web import OpenDoor
 
 _MOST = 500  # messages of one answer; the next poll brings the rest
 _TEXT = 64 << 10  # characters of one message
+_DIGITS = 19  # of a sequence number that is sent as text: as many as 64 bits can have
 _JSON = ("application/json", "application/*+json", "text/json")
 
 
@@ -104,7 +105,7 @@ class HttpMailbox:
         listed = self._find("messages", said)
         if not isinstance(listed, list):
             raise self._odd("it answers no list of messages", f"`{self.listed.messages}` finds {_kind(listed)}")
-        return sorted(map(self._message, listed[:_MOST]), key=lambda message: message.seq)
+        return [self._message(one) for one in sorted(listed, key=self._number)[:_MOST]]
 
     def acknowledge(self, seq: int) -> None:
         """Tell the mailbox that everything up to this number has arrived."""
@@ -115,19 +116,22 @@ class HttpMailbox:
     def _table(self) -> str:
         return f"[mailboxes.{self.name}]"
 
-    def _message(self, said: Any) -> Message:
+    def _number(self, said: Any) -> int:
         seq = self._find("seq", said)
-        if isinstance(seq, str) and seq.isascii() and seq.isdecimal():
-            seq = int(seq[:18])
+        if isinstance(seq, str) and seq.isascii() and seq.isdecimal() and len(seq) <= _DIGITS:
+            seq = int(seq)
         if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq < 1 << 63:
             raise self._odd("a message has no sequence number", f"`{self.listed.seq}` finds {_kind(seq)}")
+        return seq
+
+    def _message(self, said: Any) -> Message:
+        seq = self._number(said)
         text, id_, sender = (self._find(name, said) for name in ("text", "id", "sender"))
         if not isinstance(text, str):
             text = json.dumps(said, ensure_ascii=False) if text is None else json.dumps(text, ensure_ascii=False)
         known = id_ if isinstance(id_, str | int) and not isinstance(id_, bool) else seq
-        return Message(
-            seq, shorten(str(known), 200), shorten(sender, 200) if isinstance(sender, str) else "", text[:_TEXT]
-        )
+        told = _whole(sender) if isinstance(sender, str) else ""
+        return Message(seq, shorten(_whole(str(known)), 200), shorten(told, 200), _whole(text[:_TEXT]))
 
     def _find(self, name: str, said: Any) -> Any:
         import jmespath  # noqa: PLC0415  (only who has a mailbox needs it)
@@ -152,6 +156,8 @@ def _succeeded(reply: Reply, table: str) -> None:
     if reply.status < 300:
         return
     said = " ".join(reply.body[:300].decode("utf-8", "replace").split())
+    if 300 <= reply.status < 400:
+        said = "it passes on to another address, which is never followed"
     why = f"HTTP {reply.status}" + (f": {shorten(said, 120)}" if said else "")
     where = reply.url.partition("?")[0]
     if reply.status in LATER:
@@ -161,5 +167,12 @@ def _succeeded(reply: Reply, table: str) -> None:
     raise Refused("the mailbox refuses", where=where, why=why, fix=fix)
 
 
+def _whole(text: str) -> str:
+    """Text that can be written: JSON can name half a character, which no file can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _kind(value: Any) -> str:
+    if isinstance(value, str):
+        return f"'{shorten(_whole(value), 40)}'"
     return "nothing" if value is None else f"a {type(value).__name__}"

@@ -23,7 +23,7 @@ from agent.errors import Doubt, GoferError, Refused, ServerAway
 from agent.handlers.base import Context, Handler, Mailbox, Message, Params
 from agent.text import shorten, slug, utc
 from agent.vault.layout import INBOX, REPORTS
-from agent.vault.values import Change, HandoffReason, Result, Role, Section, Tier
+from agent.vault.values import Change, HandoffReason, Result, Role, Section, Status, Tier
 
 CURSORS = f"{REPORTS}/mailboxes"  # one small file for each mailbox and worker: no file has two writers
 LIMIT = 120.0  # seconds
@@ -165,11 +165,12 @@ def _acknowledge(ctx: Context, box: Mailbox, memory: Memory, params: MailboxPara
 
 
 def _is_out(ctx: Context, task: str) -> bool:
-    """Whether the report of a task is known to be out."""
-    if any(entry.get("task") == task for entry in ctx.facts().get("recent") or ()):
-        return True
-    with suppress(Refused):
-        return bool(task) and ctx.files.exists(f"outbox/{task}.md")
+    """Whether the report that tells the messages of a task is known to be out. One that says `failed` tells none."""
+    for entry in ctx.facts().get("recent") or ():
+        if entry.get("task") == task:
+            return bool(entry.get("status") == Status.DONE)
+    with suppress(Refused, FileNotFoundError):
+        return bool(task) and b"\nstatus: done\n" in ctx.files.read(f"outbox/{task}.md")
     return False
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.support import House
-from tests.web.server import Say, Seen, Server, busy, json_say, say, serving
+from tests.web.server import Say, Seen, Server, busy, json_say, redirect, say, serving
 
 FAST = "[watch]\nsettle_seconds = 0.1\nsettle_open_seconds = 0.01\npoll_seconds = 0.1\n"
 
@@ -184,6 +184,59 @@ def test_a_mailbox_that_is_not_listed_is_named(house: House, server: Server) -> 
     assert server.requests == []
 
 
+def test_the_lowest_numbers_come_first_whatever_order_the_mailbox_has(house: House, server: Server) -> None:
+    hub = Hub(server, *range(700, 0, -1))
+    house.drop("a.md", POLL)
+    ended(house)
+    assert hub.acked == [500]
+    house.drop("b.md", f"{POLL}Once more\n")
+    ended(house)
+    assert "- 200 new messages in the mailbox 'hub', up to number 700" in (house.report("b") or "")
+
+
+@pytest.mark.parametrize("tasks", ["off", "draft"])
+def test_half_a_character_in_a_message_is_no_trouble(house: House, server: Server, tasks: str) -> None:
+    house.config.write_text(house.config.read_text().replace('secret = "hub"', f'secret = "hub"\ntasks = "{tasks}"', 1))
+    server.on("POST /mailbox/ack", json_say({}))
+    half = r'{"messages": [{"seq": 1, "id": "\ud800x", "from": "\udfff", "text": "hi \ud83d there"}]}'
+    server.on("GET /mailbox", say(half, "application/json"))
+    house.drop("mail.md", POLL)
+    assert [*ended(house).values()] == ["done"]
+    assert "- 1, ?: hi ? there" in (house.report("mail") or "")
+
+
+def test_q01_a_message_whose_report_says_failed_is_told_by_the_next_poll(house: House, server: Server) -> None:
+    hub = Hub(server, 5)
+    worker: list[subprocess.Popen[bytes]] = []
+
+    def kill(seen: Seen) -> Say:
+        worker[-1].kill()
+        worker[-1].wait()
+        return hub.ack(seen)
+
+    server.on("POST /mailbox/ack", kill)
+    house.drop("a.md", POLL)
+    command = [sys.executable, "-m", "agent", "run", "--once"]
+    for _ in range(3):  # after that nobody tries it again
+        hub.kept = letters(5)
+        worker.append(subprocess.Popen(command, cwd=house.root, env=house.env, stdout=subprocess.DEVNULL))
+        assert worker[-1].wait(60) == -9
+    assert [*ended(house).values()] == ["failed"] and hub.kept == []
+    assert "letter 5" not in (house.report("a") or "")
+    server.on("POST /mailbox/ack", hub.ack)
+    house.drop("b.md", f"{POLL}Once more\n")
+    ended(house)
+    assert "- 5, planner: letter 5" in (house.report("b") or "")
+
+
+def test_a_number_that_is_too_long_is_never_cut(house: House, server: Server) -> None:
+    Hub(server).kept = letters() + [{"seq": "12345678901234567890", "text": "x"}]
+    house.drop("mail.md", POLL)
+    assert [*ended(house).values()] == ["failed"]
+    assert "a message has no sequence number" in (house.report("mail") or "")
+    assert server.seen("/mailbox/ack") == []
+
+
 # -- forward -------------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +258,30 @@ def test_plain_text_aliases_and_several_recipients(house: House, server: Server)
     assert {seen.path: seen.body for seen in server.requests} == {
         "/ops": b'{"text": "Blink: twice"}', "/lamp": b"Blink: twice",
     }  # fmt: skip
+
+
+def test_who_is_named_twice_gets_it_once(house: House, server: Server) -> None:
+    server.on("POST /ops", say("ok"))
+    house.drop("f.md", "---\nstatus: open\ntype: forward\nto: [ops, on-call]\n---\nHello\n")
+    assert [*ended(house).values()] == ["done"]
+    assert len(server.requests) == 1
+    assert "cut off" not in (house.report("f") or "")
+
+
+def test_each_recipient_has_a_key_of_its_own(house: House, server: Server) -> None:
+    server.on("POST /ops", say(""))
+    server.on("POST /lamp", say(""))
+    house.drop("f.md", "---\nstatus: open\ntype: forward\nto: [ops, lamp]\n---\nHello\n")
+    assert [*ended(house).values()] == ["done"]
+    assert len({seen.headers["idempotency-key"] for seen in server.requests}) == 2
+
+
+def test_s16_what_is_sent_follows_no_redirect_and_the_report_says_so(house: House, server: Server) -> None:
+    server.on("POST /ops", redirect(f"{server.url}/elsewhere"))
+    house.drop("f.md", "---\nstatus: open\ntype: forward\nto: ops\n---\nHello\n")
+    assert [*ended(house).values()] == ["failed"]
+    assert "it passes on to another address, which is never followed" in (house.report("f") or "")
+    assert [seen.path for seen in server.requests] == ["/ops"]
 
 
 def test_a_rule_chooses_the_recipient(house: House, server: Server) -> None:
