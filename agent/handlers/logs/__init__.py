@@ -3,6 +3,8 @@ then it chooses among the patterns that code has found; the numbers stay code's.
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,12 +32,13 @@ CHOICES = 60  # patterns that the model may choose from
 MAX_TOKENS = 300
 LAST = "last"
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SPAN = re.compile(r"[0-9]{1,5}[mhdw]")  # 99,999 weeks are still after Christ
 
 
 def _since(value: Any) -> Any:
     """`24h`, `7d`, `last`, or a date or time as people write them."""
     text = value.strip() if isinstance(value, str) else ""
-    if text == LAST or (text[:-1].isdecimal() and text[-1:] in _UNITS):
+    if text == LAST or _SPAN.fullmatch(text):
         return text
     try:
         datetime.fromisoformat(text)
@@ -137,8 +140,17 @@ def _entries(ctx: Context, names: tuple[str, ...]) -> Iterator[Entry | None]:
                 )  # fmt: skip
             yield from entries(ctx.logs[own](), ctx.now)
         else:
-            text = ctx.files.read(name, MOST_BYTES).decode("utf-8", "replace")
-            yield from entries(text.splitlines(), ctx.now)
+            yield from entries(_text(ctx, name).splitlines(), ctx.now)
+
+
+def _text(ctx: Context, path: str) -> str:
+    """A log of the vault. PowerShell writes UTF-16, and says so with its first two bytes."""
+    try:
+        raw = ctx.files.read(path, MOST_BYTES)
+    except Refused as error:
+        fix = "split it, or list it under [logs] in this machine's config.toml: of those the last 64 MiB are read"
+        raise Refused(error.what, where=error.where, why=error.why, fix=error.fix or fix) from None
+    return raw.decode("utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig", "replace")
 
 
 def _start(since: str, now: datetime, memory: Memory) -> datetime | None:
