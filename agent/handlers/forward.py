@@ -103,7 +103,7 @@ def _send(ctx: Context, name: str, recipient: Recipient, text: str, book: Notebo
             name, Status.UNKNOWN, f"a run that was cut off {where} may have sent it to {name}: it is not sent again"
         )
     book.begin(name)
-    whose = sha256(name.encode()).hexdigest()[:8]  # two recipients may be on one server, which knows keys, not addresses
+    whose = sha256(name.encode()).hexdigest()[:8]  # one server may be behind two of them
     key = f"{ctx.task.id}-{ctx.task.revision}-{whose}"
     try:
         reply = recipient.send(text, key)

@@ -116,6 +116,13 @@ def test_only_the_folder_that_is_named_is_organized_and_links_from_elsewhere_fol
         place.ask(path="memory/nothing")
 
 
+@pytest.mark.parametrize("path", ["..", "../", "memory/..", "/../x"])
+def test_s12_a_folder_above_the_vault_is_no_folder_of_it(place: Place, path: str) -> None:
+    place.put("memory/a.md")
+    with pytest.raises(Refused, match="this path is not allowed"):
+        place.ask(path=path)
+
+
 def test_an_age_in_the_task_takes_the_place_of_those_of_the_rows_and_what_fits_no_row_is_told(place: Place) -> None:
     place.put("memory/daily/2026-11-10.md", "ten days old\n")
     place.put("memory/loose.md", days=50)

@@ -36,7 +36,8 @@ class OrganizeParams(Params):
     @field_validator("path")
     @classmethod
     def _folder(cls, value: str) -> str:
-        return value.strip("/ ").removeprefix("./").rstrip(".")  # "." and "/" are the whole vault
+        folder = value.strip("/ ").removeprefix("./")
+        return "" if folder == "." else folder  # "." and "/" are the whole vault
 
     @field_validator("older_than")
     @classmethod
