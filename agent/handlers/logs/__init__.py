@@ -149,7 +149,8 @@ def _text(ctx: Context, path: str) -> str:
         raw = ctx.files.read(path, MOST_BYTES)
     except Refused as error:
         fix = "split it, or list it under [logs] in this machine's config.toml: of those the last 64 MiB are read"
-        raise Refused(error.what, where=error.where, why=error.why, fix=error.fix or fix) from None
+        error.fix = error.fix or (fix if error.what == "the file is too big" else "")
+        raise
     return raw.decode("utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig", "replace")
 
 
