@@ -176,6 +176,10 @@ class Asking:
         """Whether what this run asks goes to a model that is not this machine's."""
         return decision.who is Who.LOCAL and not self.backends.is_local(self.target(decision.model).provider)
 
+    def window(self, decision: Decision) -> int:
+        """How many tokens the model of a run holds, question and answer together."""
+        return self._context(self.target(decision.model)) if decision.who is Who.LOCAL else REMOTE_CONTEXT
+
     def _may_leave(self, run: Run, target: Target) -> None:
         if run.task.private:
             raise Refused(

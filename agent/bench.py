@@ -12,10 +12,12 @@ from agent.alerts import AlertHook
 from agent.asking import Asking
 from agent.checks import Checks
 from agent.correspondents import mailboxes, recipients
+from agent.documents import DocumentReader
 from agent.errors import Doubt, Refused, TaskOver
 from agent.executors import Executors
 from agent.files.outside import last_lines
 from agent.files.overlay import OverlayFiles
+from agent.gate import OutputGate
 from agent.handlers import HANDLERS
 from agent.handlers.base import Context
 from agent.leading import Lead
@@ -44,6 +46,7 @@ class Bench:
     door: Door
     alerts: AlertHook
     past: Past
+    gate: OutputGate
 
     @classmethod
     def of(
@@ -57,7 +60,7 @@ class Bench:
         checks = Checks.of(settings, env, state, repos.vault)
         return cls(
             state, overlay, asking, settings.tasks.max_attempts, repos, lead, checks, door,
-            AlertHook(settings, door, env), Past(repos.vault, state),
+            AlertHook(settings, door, env), Past(repos.vault, state), OutputGate(secrets=settings.secret_values),
         )  # fmt: skip
 
     def perform(self, run: Run) -> Result:
@@ -90,12 +93,15 @@ class Bench:
             ask=self.asking.of(run),
             facts=lambda: run.facts,
             note=run.folder.note,
+            redact=self.gate.redact,
             check=run.check,
             memory=memory,
             run_dir=run.folder.path,
             leaves=self.asking.leaves(decision),
             opinions=settings.model.opinions,
             repo=self.repos.of(run.check),
+            documents=DocumentReader(run.check, self.checks.sandbox),
+            window=self.asking.window(decision),
             logs={name: partial(last_lines, log.path) for name, log in self.asking.settings.logs.items()},
             web=web,
             recipients=recipients(settings, web),

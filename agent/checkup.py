@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent import __version__, facts
 from agent.claims import NAMESPACES, Probed, probe, remember
+from agent.config.environment import local_config_path
 from agent.confining import commands
 from agent.doctoring import Check, model_side
 from agent.errors import GoferError
@@ -136,7 +137,8 @@ def _settings(survey: Survey) -> Iterator[Check]:
     for finding in survey.settings.findings:
         yield Check("settings", False, f"{finding.what} ({finding.where})", finding.fix)
     if not survey.settings.findings:
-        yield Check("settings", True, "gofer.toml and the machine's own settings are in order")
+        own = local_config_path(survey.env)
+        yield Check("settings", True, f"gofer.toml and this machine's own, {own}, are in order")
     rows = len(survey.router.matrix().rows)
     if problem := survey.router.problem:
         yield Check("matrix", False, f"{problem.what} ({problem.where}): {problem.why}", problem.fix)
@@ -196,7 +198,7 @@ def _inbox(survey: Survey, now: datetime) -> Iterator[Check]:
     if not (survey.root / "inbox").is_dir():
         yield Check("inbox", False, "there is no folder inbox/", "gofer init makes what is missing")
         return
-    items = survey.waiting()
+    items = [*survey.waiting(), *survey.schedules()]
     bad = [item for item in items if item.state == "invalid"]
     for item in bad:
         yield Check("inbox", False, f"{item.path}: {item.reason}", "mend it; its report in outbox/ shows how")

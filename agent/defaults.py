@@ -11,12 +11,12 @@ from agent.errors import Usage
 
 _PACKAGE = Path(__file__).parent
 _TOP_LEVEL = ("gofer.toml", "AGENTS.md")
-_FOLDERS = ("prompts", "prompts/sources", "inbox/templates")
+_FOLDERS = ("prompts", "prompts/sources", "inbox/templates", "inbox/schedules")
 
 
 def default_files() -> tuple[str, ...]:
-    """The vault-relative names of all of them: `gofer.toml`, `AGENTS.md`, `prompts/*.md`, `prompts/sources/*.md`,
-    `inbox/templates/*.md`."""
+    """The vault-relative names of all of them: `gofer.toml`, `AGENTS.md`, and the `*.md` of `prompts`,
+    `prompts/sources`, `inbox/templates` and `inbox/schedules`."""
     root = _root()
     found = [f"{folder}/{path.name}" for folder in _FOLDERS for path in sorted((root / folder).glob("*.md"))]
     return (*_TOP_LEVEL, *found)

@@ -58,6 +58,7 @@ from agent.repos import ListedRepos
 from agent.requests import Requests
 from agent.route.router import Router
 from agent.runs import RunFolders
+from agent.schedules import Schedules
 from agent.sights import Sights
 from agent.stopping import at_once, stopped
 from agent.sync import Sync
@@ -135,12 +136,19 @@ class Desk:
         self.neighbours: Meeting | None = None
         self.exchange = self._exchange(scribe, gate, env, ring) if self.remote else None
         drops = inbox(self.repository, settings, self.worker if self.remote else "")
+        archive = Archive(root)
+        self.schedules = Schedules(
+            state / "schedules.json", (settings.active_hours, settings.vault_active_hours),
+            lambda run: archive.find(run) is not None, lambda: facts.asked(root),
+        )  # fmt: skip
         self.approvals = Approvals(root, state, gate, lambda: self.journal.owed)
         self.intake = Intake(
-            root, drops, self.journal, Holding(self.claims, self.exchange), self.requests, Archive(root), scribe,
-            self.approvals, settings.worker.offers, attempts, self.workbench.away, self.workbench.quick,
+            root, drops, self.journal, Holding(self.claims, self.exchange), self.requests, archive, scribe,
+            self.schedules, self.approvals, settings.worker.offers, attempts, self.workbench.away, self.workbench.quick,
             self.publisher.remove_left_over, only, self.workers > 0, self.halted,
         )  # fmt: skip
+        if self.exchange:
+            self.exchange.claims.kept = self.schedules.runs
         self.outlet = Outlet(
             self.worker, self.journal, self.intake, scribe, self.publisher, overlay, self.workbench.settled,
             self.exchange,
@@ -346,6 +354,7 @@ class Desk:
                 "models": facts.models(self.asking.known()),
                 "trouble": self.intake.trouble,
                 "watching": self.watching,
+                "late": self.schedules.late(self.intake.at_work),
                 "owed": len(self.journal.owed),
                 "stuck": self.outlet.stuck,
                 "quiet_beats": self.journal.quiet,
@@ -384,4 +393,5 @@ class Desk:
             "money": selfview.money(self.settings, self.state, utc_now()),
             "inbox": self.intake.trouble,
             "quiet_beats": self.journal.quiet,
+            "schedules": [row for _, row in self.schedules.rows(self.schedules.now, self.intake.at_work)],
         }

@@ -95,7 +95,7 @@ class Drafter:
             draft.landed.append(record)  # a push whose answer was lost has brought it there
             return
         is_there = any(tree.blob(path) for path in finished) and not record.about
-        if is_there and record.shared and not _waits(record, tree):
+        if is_there and (record.shared or record.schedule) and not _waits(record, tree):
             draft.ended.append(record)  # another outcome of this very file, of which nobody here knew, was put back
             return
         changes = self._fit(record, tree, local)

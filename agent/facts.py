@@ -102,8 +102,19 @@ def unseen_failures(root: Path, runs: Iterable[Mapping[str, Any]]) -> list[Mappi
         ended.add(task)
     if not found:
         return []
-    decided = [path.stem for path in (root / DECISIONS).glob("*.md")]
-    return [line for line in found if not any(name.endswith(f"-{line['task']}") for name in decided)][:UNSEEN]
+    decided = list((root / DECISIONS).glob("*.md"))
+    return [line for line in found if not _is_decided(str(line["task"]), decided)][:UNSEEN]
+
+
+def _is_decided(task: str, decided: Iterable[Path]) -> bool:
+    """Whether one of these decisions is on how a task ended; one on its plan came before that."""
+    mine = [path for path in decided if path.stem.endswith(f"-{task}")]
+    return any(b"\napproval: " not in path.read_bytes()[:1024] for path in mine)
+
+
+def asked(root: Path) -> list[str]:
+    """The ids of the tasks that have asked for a tick."""
+    return [path.stem for path in (root / "outbox" / "approvals").glob("*.md")]
 
 
 def disk(root: Path) -> dict[str, int]:

@@ -105,6 +105,17 @@ class Holding:
         """Why a task was not claimed."""
         return self._why.get(task, ELSEWHERE)
 
+    def over(self, task: str) -> str:
+        """The last run of a schedule that has ended elsewhere, when this one could not be claimed for that; else ""."""
+        return self.exchange.claims.over.get(task, "") if self.exchange else ""
+
+    def finish(self, tasks: Iterable[str]) -> None:
+        """These ended and leave nothing in the vault: their claims say so from now on."""
+        tasks = list(tasks)
+        self.local.release(tasks)
+        if self.exchange:
+            self.exchange.claims.finish(tasks)
+
     def release(self, tasks: Iterable[str]) -> None:
         """Give claims back, here and on the remote."""
         tasks = list(tasks)

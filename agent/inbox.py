@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from agent.turns import turn
-from agent.vault.names import looks_like_task_name
+from agent.vault.names import is_schedule, looks_like_task_name
 from agent.vault.readable import MAX_BYTES
 
 NEAR = 86_400.0  # seconds before the day it is due, from which a task is served a rank earlier
@@ -41,12 +41,14 @@ class Drop:
     signature: Signature
     committed: bool = False
     refused: str = ""
+    instance: str = ""  # of a schedule: the id of the run that is due
 
     @property
     def key(self) -> str:
-        """Names this content at this place; nothing of it is parsed for that."""
+        """Names this content at this place, and which run of it; nothing of it is parsed for that."""
         body = self.raw if self.raw is not None else self.refused.encode()
-        return f"{sha256(body).hexdigest()[:16]}:{self.path}"
+        key = f"{sha256(body).hexdigest()[:16]}:{self.path}"
+        return f"{key}@{self.instance}" if self.instance else key
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Look:
     refused: tuple[Drop, ...] = ()  # can never be a task as they are: links, pipes, too big
     next_at: float | None = None
     folders: frozenset[str] = frozenset()
+    schedules: tuple[str, ...] = ()  # files of schedules, which stay where they are
 
 
 @dataclass(slots=True)
@@ -95,6 +98,7 @@ class Inbox:
         ignored: list[tuple[str, str]] = []
         refused: list[Drop] = []
         folders: list[str] = []
+        schedules: list[str] = []
         seen: dict[str, Still] = {}
         next_at: float | None = None
         for path, entry, why in self._walk("inbox", folders):
@@ -112,6 +116,9 @@ class Inbox:
                 continue  # gone, or empty: not a task yet
             seen[path] = still
             if still.committed or clock - still.since >= still.needs:
+                if is_schedule(path):
+                    schedules.append(path)
+                    continue
                 ready.append((still.rank, *self._place(path, info), path))
             else:
                 settling.append(path)
@@ -122,7 +129,7 @@ class Inbox:
         return Look(
             tuple(path for *_, path in ready),
             frozenset() if self.others is None else frozenset(path for _, turn, _, path in ready if turn == 0),
-            tuple(settling), tuple(ignored), tuple(refused), next_at, frozenset(folders),
+            tuple(settling), tuple(ignored), tuple(refused), next_at, frozenset(folders), tuple(sorted(schedules)),
         )  # fmt: skip
 
     def _place(self, path: str, info: os.stat_result) -> tuple[int, int]:
@@ -178,7 +185,7 @@ class Inbox:
         for entry in entries:
             path = f"{folder}/{entry.name}"
             if entry.is_dir(follow_symlinks=False) and not entry.name.endswith(".md"):
-                if not entry.name.startswith(".") and path != "inbox/schedules" and entry.name.lower() != "templates":
+                if not entry.name.startswith(".") and entry.name.lower() != "templates":
                     yield from self._walk(path, folders)
                 continue
             yield path, entry, looks_like_task_name(path, siblings=names) or ""

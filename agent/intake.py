@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -24,9 +24,11 @@ from agent.records import Scribe
 from agent.requests import Requests
 from agent.route.types import KNOWN_TYPES
 from agent.runner import Run
+from agent.schedules import Schedules
 from agent.vault.finished import Archive
+from agent.vault.names import is_schedule
 from agent.vault.task import read_task
-from agent.vault.values import Decision, Result, Status, Task
+from agent.vault.values import Decision, Problem, Result, Status, Task
 
 BATCH = 256  # tasks admitted in one travel of the road
 SHARED = 64  # where others work too: who takes what they cannot begin soon keeps it from them
@@ -79,6 +81,7 @@ class Intake:
     requests: Requests
     archive: Archive
     scribe: Scribe
+    schedules: Schedules
     approvals: Approvals
     offers: Collection[str]
     max_attempts: int
@@ -99,6 +102,7 @@ class Intake:
     _running: tuple[Run, ...] = ()
     _patience: Patience = field(default_factory=lambda: Patience("the inbox", LOOK_SECONDS))
     _wanted: list[tuple[Drop, Task, Decision]] = field(default_factory=list)
+    _claimed: frozenset[str] = frozenset()  # paths of what starts in this travel
     _begun: set[str] = field(default_factory=set)  # keys whose attempt is counted and not given back
 
     def admit(self, now: datetime, running: Sequence[Run]) -> Sequence[Drop]:
@@ -110,9 +114,11 @@ class Intake:
         self._state = self._now()
         self.trouble = ""
         try:
-            drops = self._patience.call(lambda: self._candidates(clock, now))
+            drops, schedules = self._patience.call(lambda: self._candidates(clock, now))
         except TryLater as error:
-            self.trouble, drops = str(error), []
+            self.trouble, drops, schedules = str(error), [], None
+        if schedules is not None:
+            drops = [*self._due(schedules, clock, now), *drops]
         suspects = [drop for drop in drops if self.journal.attempts.get(drop.key) and not self._rests(drop)]
         if suspects:
             innocent = [drop for drop in drops if drop not in suspects]
@@ -138,11 +144,12 @@ class Intake:
                 run.cancelled.set()
         self.holding.stop_overdue(self._running)
 
-    def _candidates(self, clock: float, now: datetime) -> list[Drop]:
-        """Look and read. Both can hang on a bad disk, so nothing else of the worker's happens in here."""
+    def _candidates(self, clock: float, now: datetime) -> tuple[list[Drop], list[Drop] | None]:
+        """Look and read: what may start, and the files of schedules that are new, None while none is looked after.
+        Both can hang on a bad disk, so nothing else of the worker's happens in here."""
         closed = not self.admitting or (self.works and bool(self.halted()))
         self.look = Look() if closed else self.inbox.look(clock, now.timestamp())
-        present = set(self.look.ready)
+        present = {*self.look.ready, *self.look.schedules}
         self.resting = {path: rest for path, rest in self.resting.items() if path in present}
         busy = {run.drop.path for run in self._running} | {record.source for record in self.journal.owed.values()}
         known = self.journal.told | self.journal.owed.keys()  # reported, or about to be
@@ -157,11 +164,40 @@ class Intake:
             drop = self.inbox.take(path, clock)
             if drop and drop.key not in self.journal.owed:
                 drops.append(drop)
-        return drops
+        if closed or self.only:
+            return drops, None
+        known_here = (self.schedules.knows(path, self.inbox.signature(path)) for path in self.look.schedules)
+        new = [path for path, known in zip(self.look.schedules, known_here, strict=True) if not known]
+        return drops, [drop for path in new if (drop := self.inbox.take(path, clock))]
 
-    def _still_rests(self, path: str, clock: float) -> bool:
+    def _due(self, new: Sequence[Drop], clock: float, now: datetime) -> list[Drop]:
+        """The schedules whose next run may begin, and the files in their folder that are none."""
+        for drop in new:
+            self.schedules.learn(drop, self._parsed(drop))
+        self.schedules.keep({*self.look.schedules, *self.look.settling})
+        owed = [record.task for record in self.journal.owed.values() if record.schedule]
+        due = self.schedules.due(now, {run.drop.path for run in self._running}, owed) if self.works else []
+        fresh = (drop for drop in due if drop.key not in self.journal.owed)
+        return [drop for drop in fresh if not self._still_rests(drop.path, clock, drop.instance)]
+
+    def _parsed(self, drop: Drop) -> Task:
+        """The task in a file of a schedule. This too counts as an attempt, until it has gone well."""
+        dead = self.scribe.dead_letter(drop)
+        if self.journal.attempts.get(drop.key, 0) >= self.max_attempts:
+            return replace(dead, scheduled=True, problem=Problem("reading it brought Gofer down too often"))
+        self.journal.begin([drop.key])
+        task = with_parameters(read_task(drop.raw or b"", drop.path, types=KNOWN_TYPES))
+        self.journal.back([drop.key])
+        return task
+
+    def _still_rests(self, path: str, clock: float, instance: str = "") -> bool:
         rest = self.resting.get(path)
-        if rest is None or self.inbox.signature(path) != rest.drop.signature or rest.task.id in self.cancelled:
+        if (
+            rest is None
+            or rest.drop.instance != instance
+            or self.inbox.signature(path) != rest.drop.signature
+            or rest.task.id in self.cancelled
+        ):
             return False
         return clock < rest.until and rest.state == self._state
 
@@ -176,9 +212,12 @@ class Intake:
         What brought the worker down too often is not parsed again.
         """
         if self.journal.attempts.get(drop.key, 0) > self.max_attempts:
-            return self.scribe.dead_letter(drop)
+            dead = self.scribe.dead_letter(drop)
+            return replace(dead, id=drop.instance, scheduled=True) if drop.instance else dead
         if drop.raw is None:
             return self.scribe.unreadable(drop)
+        if is_schedule(drop.path):
+            return self.schedules.task(drop)
         rest = self.resting.get(drop.path)
         rest = rest if self._rests(drop) else None
         task = rest.task if rest else read_task(drop.raw, drop.path, types=KNOWN_TYPES)
@@ -247,10 +286,16 @@ class Intake:
             len(self.look.ready),
             frozenset(d.path for d, task, decision in wanted if d.path in self.look.own and self.quick(task, decision)),
         )
+        self._claimed = frozenset(drop.path for drop, task, _ in wanted if task.id in mine)
         for drop, task, decision in wanted:
             if claim := mine.get(task.id):
                 self.resting.pop(drop.path, None)
                 yield drop, task, decision, claim
+            elif drop.instance and (last := self.holding.over(task.id)):
+                self.resting.pop(drop.path, None)
+                self.give_back(drop.key)
+                self.schedules.elsewhere(last)
+                self.more = True  # a later one may be due
             else:
                 self.wait(drop, task, decision, self.holding.why(task.id))
 
@@ -290,6 +335,7 @@ class Intake:
     def wake_times(self) -> list[float]:
         """When something that waits or settles is due, in monotonic seconds."""
         times = [rest.until for rest in self.resting.values() if rest.until != float("inf")]
+        times += self.schedules.wake_times
         return times if self.look.next_at is None else [*times, self.look.next_at]
 
     def waiting(self) -> list[Rest]:
@@ -298,11 +344,17 @@ class Intake:
 
     def to_publish(self) -> dict[str, bytes | None]:
         """What the person dropped here and this worker does not do now: others may, once it is on the remote."""
-        return {
+        drops = {
             path: rest.drop.raw
             for path, rest in self.resting.items()
             if rest.drop.raw is not None and not rest.is_draft and rest.task.problem is None
         }
+        return {**drops, **self.schedules.files()}
+
+    @property
+    def at_work(self) -> frozenset[str]:
+        """The files whose tasks run."""
+        return self._claimed | {run.drop.path for run in self._running}
 
     def counts(self) -> dict[str, int]:
         """How many tasks stand where, in the inbox."""
@@ -310,7 +362,7 @@ class Intake:
         invalid = sum(rest.task.problem is not None for rest in self.resting.values())
         return {
             "draft": drafts,
-            "open": len(self.look.settling) + len(self.look.ready) - len(self.resting),
+            "open": len(self.look.settling) + len(self.look.ready) - len(self.resting.keys() - {*self.look.schedules}),
             "waiting": len(self.resting) - drafts - invalid,
             "running": len(self._running),
             "invalid": invalid,

@@ -55,6 +55,12 @@ class Record:
     ledger: str = ""  # one JSON line without its newline
     about: str = ""  # the task whose outcome it is, when that is not the one that ran
     shared: bool = False  # other machines can see the task: its outcome counts only once it is on the remote
+    schedule: str = ""  # the file of the schedule whose run it was; it stays
+
+    @property
+    def place(self) -> str:
+        """Where the task lies, whether it leaves or stays; "" when no file brought it about."""
+        return self.source or self.schedule
 
     @property
     def subject(self) -> str:

@@ -13,7 +13,9 @@ from agent.git.branch import Entry
 from agent.git.follow import Follower, Way
 from agent.git.repository import Head
 from agent.ground import Ground
+from agent.persons import answered
 from agent.publish import Publisher, revision_of
+from agent.vault import approval
 from agent.vault.layout import INBOX, OUTBOX
 
 IN_USE = "git is being used here"
@@ -119,6 +121,10 @@ class Landing:
             if revision_of(raw) == record.revision:
                 seen.setdefault(record.source, set()).add(raw)
                 own[record.source] = Entry(None, frozenset({self.repository.blob_id(raw)}))
+        for path, asked, raw in answered(self.repository.work_tree):
+            there = approval.parse(self.repository.contents(f"{target}:{path}") or b"")
+            if there is None or there.plan != asked.plan:  # a tick that came too late, or for what is void by now
+                seen.setdefault(path, set()).add(raw)
         remembered = self.sync.remembered
         return Way(own, seen, (f"{OUTBOX}/",), (f"{INBOX}/",), remembered.begun, lambda: remembered.begin(target))
 

@@ -12,6 +12,7 @@ from agent.git.command import Git, version
 from agent.git.repository import Repository
 from agent.git.store import Store
 from agent.remotes import CONFIRMED
+from agent.vault.names import is_schedule
 
 FOLDERS = ("inbox", "inbox/schedules", "outbox", "outbox/handoffs", "outbox/approvals", "memory")
 OBSIDIAN = {
@@ -31,16 +32,20 @@ class NewVault:
     remote: str | None
 
 
-def make_vault(folder: Path, state: Path, *, remote: str = "", obsidian: bool = False) -> NewVault:
+def make_vault(
+    folder: Path, state: Path, *, remote: str = "", obsidian: bool = False, schedules: bool = True
+) -> NewVault:
     """Make `folder` a vault. A repository made here gets a first commit; in one that was there, committing the new
-    files is left to the person. Raises Usage for a remote that is no address or is another one already."""
+    files is left to the person. Without `schedules` nothing recurs in it from the start. Raises Usage for a remote that
+    is no address or is another one already."""
     version()
     folder.mkdir(parents=True, exist_ok=True)
     fresh = not (folder / ".git").exists()
     if fresh:
         Git(folder).run("init", "--quiet", "--initial-branch=main", "--template=", str(folder))
     repository = Repository(folder)
-    wanted = {name: default_file(name) for name in default_files()}
+    names = (name for name in default_files() if schedules or not is_schedule(name))
+    wanted = {name: default_file(name) for name in names}
     wanted |= {f"{name}/.gitkeep": "" for name in FOLDERS}
     if obsidian:
         wanted |= OBSIDIAN

@@ -15,8 +15,11 @@ from agent.journal import Journal, Record
 from agent.publish import Published, Publisher
 from agent.records import Scribe
 from agent.runner import Run, Timed
+from agent.text import utc
 from agent.vault.layout import LEDGER, approval_path
 from agent.vault.values import Outcome, Result, Status, Task
+
+QUIET = "done, nothing to say"  # how the last run of a schedule ended
 
 
 @dataclass(slots=True)
@@ -51,8 +54,10 @@ class Outlet:
             elif end.quiet and run.task.scheduled:
                 run.folder.close("ended: nothing to say")
                 self.intake.give_back(run.drop.key)
-                self.intake.holding.release([run.task.id])
+                self.intake.schedules.ran(run.task.id, QUIET, utc(run.started + timedelta(seconds=seconds)))
+                self.intake.holding.finish([run.task.id])
                 self.journal.count_quiet(1)
+                self.intake.more = True  # the next run of it may be due by now
             elif asked := self.intake.approvals.ask(run, end, run.worker or self.worker, _finished(run, seconds)):
                 run.folder.close("planned: it waits for a tick")
                 self._wait_for_tick(run)
@@ -145,6 +150,7 @@ class Outlet:
         for record in published.records:
             if record.status != Status.WAITING:
                 self.intake.approvals.forget(record.task)
+                self.intake.schedules.ran(record.task, record.status, record.finished)
             if record.task in self.intake.cancelled:
                 self.intake.requests.done(CANCEL, record.task)
         self.stuck, self.blocked = published.waiting, bool(published.waiting) and not published.soon

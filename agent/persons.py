@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -72,7 +72,11 @@ class Persons:
                 stamp = (info.st_mtime_ns, info.st_size)
                 path = f"{APPROVALS}/{entry.name}"
                 known = self._approvals.get(path)
-                found[path] = known if known and known[0] == stamp else (stamp, _tick(Path(entry.path)))
+                if known and known[0] == stamp:
+                    found[path] = known
+                else:
+                    ticked = _tick(Path(entry.path))
+                    found[path] = stamp, ticked[1] if ticked else None
         self._approvals = found
         return {path: raw for path, (_, raw) in found.items() if raw is not None}
 
@@ -124,8 +128,16 @@ class Persons:
         return self._stop_seen[1]
 
 
-def _tick(path: Path) -> bytes | None:
-    """The bytes of an approval with an answer; None for everything else."""
+def answered(root: Path) -> Iterator[tuple[str, approval.Asked, bytes]]:
+    """The approvals in a work tree in which one box is ticked: path, what it says, its bytes."""
+    with suppress(OSError), os.scandir(root / APPROVALS) as entries:
+        for entry in entries:
+            if ticked := _tick(Path(entry.path)):
+                yield f"{APPROVALS}/{entry.name}", *ticked
+
+
+def _tick(path: Path) -> tuple[approval.Asked, bytes] | None:
+    """An approval with an answer; None for everything else."""
     if path.suffix != ".md" or path.is_symlink() or not path.is_file():
         return None
     try:
@@ -133,7 +145,7 @@ def _tick(path: Path) -> bytes | None:
     except OSError:
         return None
     asked = approval.parse(raw)
-    return raw if asked and not asked.trouble and (asked.approved or asked.rejected) else None
+    return (asked, raw) if asked and not asked.trouble and (asked.approved or asked.rejected) else None
 
 
 def _stop(path: Path) -> bytes | None:

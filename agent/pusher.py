@@ -26,6 +26,7 @@ from agent.publish import HISTORY, Publisher, message
 from agent.quarantine import Quarantine
 from agent.sights import Sights
 from agent.sync import Pushed
+from agent.vault.values import Status
 
 TRIES = 6  # pushes in one travel of the road, when others are faster
 FRESH = 0.05  # seconds for which a look at the remote is new enough to push without another one
@@ -160,7 +161,7 @@ class Pusher:
             return Step()  # somebody was faster while this was built
         self.journal.begin_push(record.key for record in draft.records)
         began = time.monotonic()
-        result = self.sync.push(commit, self.claims.fences(tasks))
+        result = self.sync.push(commit, self.claims.fences(tasks, self._asking(draft.records)))
         crash.step("pushed")
         if not result.ok:
             return self._not_taken(result, base, draft, head)
@@ -188,6 +189,10 @@ class Pusher:
         """The ids under which these are claimed: a draft may give an outcome another one."""
         return [self.journal.owed[record.key].task for record in records]
 
+    def _asking(self, records: Sequence[Record]) -> frozenset[str]:
+        """Those that only ask for a tick, and have not ended."""
+        return frozenset(record.task for record in records if record.status == Status.WAITING)
+
     def _overtaken(self, tasks: Collection[str]) -> bool:
         """Where a push cannot carry the claims along, look before it: whether one of them is not ours any more."""
         self.claims.verify(tasks)
@@ -200,7 +205,9 @@ class Pusher:
         if self.sync.atomic:
             self.claims.published(tasks)  # they went with the push
         else:
-            self.claims.release(tasks)
+            asking = self._asking(records)
+            self.claims.release(asking)
+            self.claims.finish(task for task in tasks if task not in asking)
         self.ended += records
 
     def _not_taken(self, result: Pushed, base: Base, draft: Draft, head: Head) -> Step:

@@ -33,12 +33,15 @@ class Quarantine:
         if len(records) > 1:
             self.group = max(1, len(records) // 2)
             return ""
-        if records and records[0].key not in self._originals:
+        if records and records[0].status == Status.WAITING and records[0].key not in self._hopeless:
+            self._hopeless.append(records[0].key)  # a question: nothing could take its place
+            return ""
+        if records and records[0].key not in self._originals and records[0].status != Status.WAITING:
             self._originals[records[0].key] = records[0]
             self.journal.owe([self._put_aside(records[0], why)])
             return ""
         if records:  # it is not for what it says: it is as it was, and comes after all others
-            original = self._originals.pop(records[0].key)
+            original = self._originals.pop(records[0].key, records[0])
             self.journal.owe([original])
             shutil.rmtree(self.folder / original.subject, ignore_errors=True)
             self._hopeless = [*(key for key in self._hopeless if key != original.key), original.key]
@@ -73,7 +76,7 @@ class Quarantine:
         files = {
             path: withheld if path.startswith(layout.TASKS) else text
             for path in record.files
-            if not path.startswith((f"{layout.HANDOFFS}/", f"{layout.DECISIONS}/"))
+            if not path.startswith((f"{layout.HANDOFFS}/", f"{layout.DECISIONS}/", f"{layout.CHANGES}/"))
         }
         line = ledger.line(outcome, self.scribe.gate)
         return replace(record, status=str(Status.NEEDS_REVIEW), files=files, changes=(), ledger=line)

@@ -40,8 +40,10 @@ class Rehearsal:
     def plan(self, task: Task, decision: Decision) -> list[str] | None:
         """A sentence for each change of a file, or why there would be none; None where only the run can tell."""
         handler = HANDLERS.get(decision.type)
-        if decision.who is not Who.CODE or handler is None or handler.outside or handler.acts or handler.uses_facts:
+        if decision.who is not Who.CODE or handler is None or handler.outside or handler.acts:
             return None
+        if handler.uses_facts and not handler.unmarked_waits:
+            return None  # it looks after the worker itself, and changes no file
         if time.monotonic() > self._deadline:
             return None
         with TemporaryDirectory(prefix="gofer-rehearsal-") as folder:

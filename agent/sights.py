@@ -126,7 +126,7 @@ class Sights:
 
     def unfit(self, records: Iterable[Record]) -> None:
         """The vault changed on the remote under these: they run again once the branch here has followed."""
-        self._unfit |= {record.source: self.sync.tip for record in records if record.source and self.sync.tip}
+        self._unfit |= {record.place: self.sync.tip for record in records if record.place and self.sync.tip}
 
     def _wait_to_fit(self, path: str, tip: str | None) -> str:
         if (wanted := self._unfit.get(path)) is None:
@@ -191,7 +191,7 @@ class Sights:
         if unclaimed:  # they ran while the remote was away, or the person pushed them meanwhile
             won = self.take(
                 [Wanted(record.task, record.revision, record.attempt) for record in unclaimed],
-                {record.task: record.source for record in unclaimed},
+                {record.task: record.place for record in unclaimed},
             )
             ready += [record for record in unclaimed if record.task in won]
             lost += [r for r in unclaimed if r.task not in won and not self.claims.taken(r.task)]
@@ -200,7 +200,7 @@ class Sights:
     def _is_seen(self, record: Record) -> bool:
         if record.shared:
             return True
-        return bool(record.source) and self.revision(self.sync.tip, record.source) == record.revision
+        return bool(record.place) and self.revision(self.sync.tip, record.place) == record.revision
 
     def watch(self, resting: Callable[[], Collection[str]]) -> None:
         """After a look at the remote: how the claims of others on the tasks that rest here stand."""

@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
@@ -24,7 +24,7 @@ from agent.config import Settings, load_settings, state_dir
 from agent.gate import OutputGate
 from agent.handlers import HANDLERS
 from agent.identity import identify
-from agent.inbox import Drop, Inbox
+from agent.inbox import Drop, Inbox, Look
 from agent.models.backends import EMBEDDED, OLLAMA, undefined
 from agent.models.shelf import find_model
 from agent.past import Past
@@ -32,10 +32,12 @@ from agent.rehearsing import Rehearsal
 from agent.route.router import Router
 from agent.route.types import KNOWN_TYPES
 from agent.sandbox import Sandbox
+from agent.schedules import Schedules
 from agent.text import parse_utc
 from agent.vault.finished import Archive
 from agent.vault.handoff import ends_soon
 from agent.vault.layout import invalid_report_path
+from agent.vault.names import is_schedule
 from agent.vault.task import read_task
 from agent.vault.values import Status, Task
 
@@ -89,12 +91,12 @@ class Survey:
 
     def waiting(self) -> list[Item]:
         """What lies in the inbox, the most urgent first."""
-        inbox = Inbox(self.root, 0.0, 0.0, lambda path, raw: False)
-        look = inbox.look(time.monotonic(), self.now.timestamp())
-        running = {run["path"] for run in self.board.get("running", [])} if self.working else set()
+        look, running = self._look, self._running
         said = self.board.get("waiting", {}) if self.working else {}
         items = []
         for path in (*look.ready, *look.settling):
+            if is_schedule(path):
+                continue
             try:
                 raw = (self.root / path).read_bytes()
             except OSError:
@@ -111,6 +113,55 @@ class Survey:
             for drop in look.refused
         ]  # fmt: skip
         return items
+
+    @cached_property
+    def _look(self) -> Look:
+        inbox = Inbox(self.root, 0.0, 0.0, lambda path, raw: False)
+        return inbox.look(time.monotonic(), self.now.timestamp())
+
+    @property
+    def _running(self) -> frozenset[str]:
+        return frozenset(run["path"] for run in self.board.get("running", [])) if self.working else frozenset()
+
+    @cached_property
+    def _schedules(self) -> Schedules:
+        """The schedules that lie there, with what the worker remembers of them."""
+        hours = (self.settings.active_hours, self.settings.vault_active_hours)
+        found = Schedules(self.state / "schedules.json", hours, lambda run: False, writes=False)
+        for path in (*self._look.schedules, *filter(is_schedule, self._look.settling)):
+            try:
+                raw = (self.root / path).read_bytes()
+            except OSError:
+                continue
+            task = read_task(raw, path, types=KNOWN_TYPES)
+            found.learn(Drop(path, raw, (0, 0, 0, 0)), with_parameters(task))
+        return found
+
+    def schedules(self) -> list[Item]:
+        """Every schedule, with when it runs next and how its last run here ended; by name."""
+        said = self.board.get("waiting", {}) if self.working else {}
+        items = []
+        for known, row in self._schedules.rows(self.now, self._running, drafts=True):
+            item = self._item(replace(known.task, id=row["name"]), row["path"] in self._running, "")
+            if row["problem"] and row["next"] is None:
+                item = replace(item, state=str(Status.INVALID), reason=row["problem"])
+            elif item.state in (Status.OPEN, Status.WAITING):
+                waits = str(said.get(row["path"], "")) or self._next_run(row["next"])
+                last = self._schedules.last(known)
+                item = replace(item, state=str(Status.WAITING), reason=waits + (f"; last: {last}" if last else ""))
+            items.append(item)
+        return items
+
+    def due(self) -> list[Item]:
+        """The runs of schedules that are at work now, by their ids."""
+        runs = {run["path"]: run["id"] for run in self.board.get("running", [])} if self.working else {}
+        return [replace(item, id=runs[item.path]) for item in self.schedules() if item.path in runs]
+
+    def _next_run(self, next_: str) -> str:
+        minutes = max(0, int((parse_utc(next_) - self.now).total_seconds()) // 60)
+        days, hours = minutes // 1440, minutes // 60
+        wait = f"{minutes} min" if not hours else f"{hours} h {minutes % 60} min" if hours < 48 else f"{days} days"
+        return f"next run {next_[:16].replace('T', ' ')} UTC (in {wait})"
 
     def _item(self, task: Task, running: bool, said: str) -> Item:
         decision = self.router.route(task)
@@ -243,6 +294,8 @@ class Survey:
             found.append(_problem(f"{self.board.get('owed', 0)} results wait to be committed", stuck, "gofer doctor"))
         if (trouble := str(self.board.get("trouble", ""))) and self.working:
             found.append(_problem(trouble, str(self.root / "inbox"), "gofer doctor"))
+        for path, late in (self.board.get("late") or {}).items() if self.working else ():
+            found.append(_problem(late, path, "gofer list says why it waits"))
         if facts.disk(self.root)["free_bytes"] < FULL_DISK:
             found.append(_problem("the disk is nearly full", str(self.root), "make room"))
         closed = self.settings.sandbox.level == "restricted" and self.settings.checks

@@ -238,7 +238,7 @@ def make_vault(place: Path, *, config: str = "", settle: float = 0.05, remote: s
         f"[worker]\nname = 'w1'\n[watch]\nsettle_seconds = {settle}\nsettle_open_seconds = {settle}\n{config}", "utf-8"
     )
     vault = Vault(place / "vault", env)
-    make_files(vault.root, vault.state, remote=remote)
+    make_files(vault.root, vault.state, remote=remote, schedules=False)
     return vault
 
 

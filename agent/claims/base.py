@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.vault.schedule import instance_of
+
 NAMESPACES = ("refs/gofer/claims/", "refs/heads/gofer/claims/")  # the second where a host allows no other
 
 
@@ -25,6 +27,13 @@ class Claim:
     nonce: str
     attempt: int
     shared: bool = False
+
+
+def name_of(task: str) -> str:
+    """What the ref of a claim is called after: the task, or for a run of a schedule the schedule. So at most one of its
+    runs is at work, and the ref says up to which of them they have ended."""
+    run = instance_of(task)
+    return f"{run[0]}/" if run else task  # no id of a task holds a slash
 
 
 def share(tasks: int, workers: int) -> int:

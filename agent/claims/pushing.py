@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from agent.claims.cards import say
+from agent.claims.base import name_of
+from agent.claims.cards import LONGEST, say
 from agent.claims.record import Held, Notes
 from agent.claims.watching import Others
 from agent.git.network import Network, Told, Update, Verdict
@@ -25,6 +26,7 @@ class Pushing:
         self._notes, self._others = Notes(record), Others(network, clock, lease)
         self.riders: Callable[[], Sequence[Update]] = tuple  # what goes along with a push, as information for others
         self.gone: set[str] = set()  # tasks whose claim was lost while they ran or waited to be published
+        self.kept: Callable[[], Collection[str]] = tuple  # runs of the schedules here: their refs are never retired
 
     @property
     def held(self) -> Mapping[str, Held]:
@@ -34,7 +36,7 @@ class Pushing:
     def ref(self, task: str) -> str:
         """Where the claim on a task is. No text of the task's reaches a command line."""
         held = self.held.get(task)
-        return held.ref if held else self.namespace + hashlib.sha256(task.encode()).hexdigest()[:40]
+        return held.ref if held else self.namespace + hashlib.sha256(name_of(task).encode()).hexdigest()[:40]
 
     def flush(self) -> None:
         """Give back now what is to be given back."""
@@ -52,14 +54,22 @@ class Pushing:
     def _push(self, updates: Sequence[Update]) -> Mapping[str, Told]:
         """Push, and give back what is to be given back with it: one object for each ref."""
         refs = {update.ref for update in updates}
-        back = self._others.retired | {held.ref: held.oid for held in self._notes.giving.values()}
-        giving = [Update(ref, None, oid) for ref, oid in back.items() if ref not in refs]
+        back = {ref: Update(ref, None, oid) for ref, oid in self._others.retired.items()}
+        back |= {held.ref: self._given(held) for held in self._notes.giving.values() if held.ref not in refs}
+        giving = [update for ref, update in back.items() if ref not in refs]
         told = self.network.push([*updates, *giving, *self.riders()])
         for update in giving:
             if told[update.ref].verdict is not Verdict.UNSURE and update.expect:
                 self._notes.giving.pop(update.expect, None)
                 self._others.retired.pop(update.ref, None)
         return told
+
+    def _given(self, held: Held) -> Update:
+        """Take a claim of ours away, or let it say that its task has ended: the schedule's next run moves it on."""
+        if not held.done:
+            return Update(held.ref, None, held.oid)
+        said = say(self.worker, held.nonce, held.task, held.revision, LONGEST, held.attempt, done=True)
+        return Update(held.ref, self.network.card(said, int(self._wall())), held.oid)
 
     def _sealed(self, held: Held) -> Held:
         """The same claim with a new object."""

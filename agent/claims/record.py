@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Held:
     oid: str
     ref: str
     sent: float = 0.0
+    done: bool = False  # it was a run of a schedule, and has ended: its ref is to say so
 
     @property
     def claim(self) -> Claim:
@@ -90,10 +91,10 @@ class Notes:
         for held in self.pushes(ref):
             del self.unsure[held.oid]
 
-    def give(self, tasks: Collection[str]) -> None:
-        """All that is or may be ours of these tasks is to be given back."""
+    def give(self, tasks: Collection[str], *, done: bool = False) -> None:
+        """All that is or may be ours of these tasks is to be given back, or to say that they have ended."""
         for held in [held for held in (*self.held.values(), *self.unsure.values()) if held.task in tasks]:
-            self.giving[held.oid] = held
+            self.giving[held.oid] = replace(held, done=done)
             self.unsure.pop(held.oid, None)
         for task in tasks:
             self.held.pop(task, None)
@@ -101,7 +102,7 @@ class Notes:
     def reclaim(self, refs: Collection[str]) -> None:
         """What was to be given back of these refs may be kept instead."""
         for held in [held for held in self.giving.values() if held.ref in refs]:
-            self.unsure[held.oid] = self.giving.pop(held.oid)
+            self.unsure[held.oid] = replace(self.giving.pop(held.oid), done=False)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def _entries(said: object) -> list[Held]:
     for entry in said if isinstance(said, list) else ():
         fields: dict[str, Any] = {name: entry.get(name) for name in _TYPES} if isinstance(entry, dict) else {}
         if fields and all(type(fields[name]) is kind for name, kind in _TYPES.items()):
-            found.append(Held(**fields))
+            found.append(Held(**fields, done=entry.get("done") is True))
     return found
 
 

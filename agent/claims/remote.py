@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +20,11 @@ from agent.claims.record import Held
 from agent.clock import wall as wall_clock
 from agent.errors import CredentialsRefused, RemoteAway
 from agent.git.network import Network, Told, Update, Verdict
+from agent.vault.schedule import instance_of
 
 LEASE = 900.0  # seconds that a claim stands without being renewed
 RENEWALS = 5  # in a lease: a worker under load may miss a few
+AHEAD = 3600.0  # seconds that another machine's clock may be ahead of ours
 MARGIN = 15  # the part of a lease (one in …) that is left at the end, for a push under way
 
 
@@ -41,6 +43,7 @@ class RemoteClaims(Pushing):
     ) -> None:  # fmt: skip
         """`record`: a file of this worker's in the state folder. `clock` measures leases; `wall` only dates commits."""
         super().__init__(network, record, worker, lease, namespace, clock, wall)
+        self.over: dict[str, str] = {}  # runs of schedules that had ended elsewhere, and the last one that has
         self.losses = 0  # so many claims somebody else was faster with
         self.refusal = ""  # what the remote said when it allowed no claim, as of the last `take`
         self._asked: set[str] = set()  # renewals that had not arrived when the remote was asked
@@ -52,10 +55,10 @@ class RemoteClaims(Pushing):
         """Claim many tasks in one push; each is won or lost by itself. The result holds what is ours now, by id; what
         was ours before is among it, with the same claim."""
         free = (want for want in wanted if want.task not in self.held and not self.taken(want.task))
-        fresh = {want.task: want for want in free}.values()
-        self.refusal = ""
+        fresh = {self.ref(want.task): want for want in free}.values()
+        self.refusal, self.over = "", {}
         if fresh:
-            expect = self._expected({self.ref(want.task) for want in fresh})
+            expect = self._expected({self.ref(want.task): want.task for want in fresh})
             sent = self._clock()  # before the push: others count from when they saw it arrive
             tries = [self._new(w, ref, expect[ref], sent) for w in fresh if (ref := self.ref(w.task)) in expect]
             told = self._send({held: expect[held.ref] for held in tries})
@@ -63,26 +66,42 @@ class RemoteClaims(Pushing):
             self._notes.save()
         return {want.task: self.held[want.task].claim for want in wanted if want.task in self.held}
 
-    def _expected(self, refs: Collection[str]) -> dict[str, str]:
-        """What these refs hold if their tasks are free: nothing, the claim of a dead worker, or an object of our own
-        that was never confirmed. Those that are not free are left out."""
+    def _expected(self, refs: Mapping[str, str]) -> dict[str, str]:
+        """What these refs (with their tasks) hold if their tasks are free: nothing, the claim of a dead worker, an
+        object of our own that was never confirmed, or that of a run of the schedule that has ended. Those that are not
+        free are left out."""
         self._notes.reclaim(refs)
         expect = {ref: left.oid if (left := self._others.left(ref)) else "" for ref in refs}
-        doubtful = [ref for ref in refs if self._notes.pushes(ref)]
-        for ref, oid in self._there(doubtful).items():
+        runs = {ref: task for ref, task in refs.items() if instance_of(task)}
+        doubtful = [ref for ref in refs if ref in runs or self._notes.pushes(ref)]
+        there = self._there(doubtful)
+        own = self._notes.own()
+        self._others.read({ref: there[ref] for ref in runs if there[ref] and there[ref] not in own})
+        for ref, oid in there.items():
             expect[ref] = oid
             if not oid:
                 self._others.forget(ref)
+            elif oid in own and oid not in self._notes.unsure:
+                del expect[ref]  # another run of the schedule, which is not published yet
             elif oid not in self._notes.unsure:
                 self._others.see(ref, oid)
-                if self._others.holds(ref):
+                if self._others.holds(ref) or self._is_over(ref, runs.get(ref, "")):
                     del expect[ref]
         return expect
+
+    def _is_over(self, ref: str, task: str) -> bool:
+        """Whether a run of a schedule has ended, or a later one; what lies ahead of our clock is not believed."""
+        ended, wanted = instance_of(self._others.ended(ref)), instance_of(task)
+        if ended and wanted and wanted[1] <= ended[1] and ended[1].timestamp() < self._wall() + AHEAD:
+            self.over[task] = self._others.ended(ref)
+        return task in self.over
 
     def _new(self, want: Wanted, ref: str, expect: str, sent: float) -> Held:
         """A new claim, which takes the place of `expect`."""
         left, own = self._others.left(ref), self._notes.unsure.get(expect)
-        before = left.attempt + 1 if left and left.oid == expect else own.attempt if own else 0
+        dead = left.card if left and left.oid == expect else None
+        same = instance_of(want.task) is None or want.task in (own.task if own else "", dead.task if dead else "")
+        before = 0 if not same else dead.attempt + 1 if dead else own.attempt if own else 0
         nonce, attempt = secrets.token_hex(8), max(want.attempt, before)
         return self._sealed(Held(want.task, want.revision, nonce, attempt, "", ref, sent))
 
@@ -178,9 +197,12 @@ class RemoteClaims(Pushing):
 
     # -- give back, publish ----------------------------------------------------------------------------------------
 
-    def fences(self, tasks: Iterable[str]) -> list[Update]:
-        """What the push that publishes these tasks must do besides: take our claims away, if they are still ours."""
-        return [Update(self.held[task].ref, None, self.held[task].oid) for task in tasks if task in self.held]
+    def fences(self, tasks: Iterable[str], going_on: Collection[str] = ()) -> list[Update]:
+        """What the push that publishes these tasks must do besides: take our claims away, if they are still ours. That
+        of a schedule stays, and says up to where it was served, but for runs that are `going_on`."""
+        held = (self.held[task] for task in tasks if task in self.held)
+        ended = (replace(h, done=instance_of(h.task) is not None and h.task not in going_on) for h in held)
+        return [self._given(ours) for ours in ended]
 
     def published(self, tasks: Iterable[str]) -> None:
         """Their outcomes are on the remote, and their claims are gone from it."""
@@ -192,23 +214,34 @@ class RemoteClaims(Pushing):
 
     def release(self, tasks: Iterable[str]) -> None:
         """Give claims back: with the next push, or at the latest with `flush`. Those of others are left alone."""
+        self._give(set(tasks), done=False)
+
+    def finish(self, tasks: Iterable[str]) -> None:
+        """These have ended: like `release`, but the claim on a schedule says so to everybody."""
         tasks = set(tasks)
+        self._give({task for task in tasks if not instance_of(task)}, done=False)
+        self._give({task for task in tasks if instance_of(task)}, done=True)
+
+    def _give(self, tasks: set[str], *, done: bool) -> None:
         self.gone -= tasks
-        self._notes.give(tasks)
+        self._notes.give(tasks, done=done)
         self._notes.save()
 
     # -- the others', and what was before ------------------------------------------------------------------------
 
     def taken(self, task: str) -> bool:
         """Whether somebody else holds this task, as far as we saw."""
-        return self._others.holds(self.ref(task))
+        ref = self.ref(task)  # what the ref of a schedule says has to be read: its last run may have ended
+        return self._others.holds(ref) and (instance_of(task) is None or self._others.is_known(ref))
 
     def watch(self, tasks: Collection[str], *, strange: bool = False) -> None:
         """Look at the claims of others on these tasks, if any was seen: which are gone, and which did not move for
         their lease. `strange`: also if none was seen."""
         refs = {self.ref(task) for task in tasks}
         if strange or self._others.has_any(refs):
-            self._others.look(self.namespace, refs, self._notes.own())
+            runs = [self.ref(task) for task in tasks if instance_of(task)]
+            kept = {self.ref(task) for task in self.kept()}
+            self._others.look(self.namespace, refs, self._notes.own(), runs, kept)
 
     def recover(self, keep: Collection[str]) -> None:
         """At the first contact after a start: of what an earlier process noted and the remote still has, the claims on

@@ -8,10 +8,11 @@ judged over is taken by moving the ref from the very object that was seen.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
-from agent.claims.cards import hear
+from agent.claims.cards import Card, hear
 from agent.git.network import Network
 
 TRACKED = 10_000  # refs: anyone who can push can make more
@@ -21,14 +22,18 @@ _NAME = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Somebody else's claim: its object, "" while that is not known, and since when it was seen like that. `lease` and
-    `attempt` once its card was read."""
+    """Somebody else's claim: its object, "" while that is not known, and since when it was seen like that; what its
+    `card` says, once that was read."""
 
     oid: str
     since: float
-    lease: float | None = None
-    attempt: int = 0
+    card: Card | None = None
     over: bool = False
+
+    @property
+    def ended(self) -> str:
+        """The run of a schedule that has ended, and all before it; "" for a claim on what has not."""
+        return self.card.task if self.card and self.card.done else ""
 
 
 class Others:
@@ -53,7 +58,21 @@ class Others:
     def holds(self, ref: str) -> bool:
         """Whether somebody alive has this one, as far as we saw."""
         seen = self._seen.get(ref)
-        return seen is not None and not seen.over
+        return seen is not None and not (seen.over or seen.ended)
+
+    def is_known(self, ref: str) -> bool:
+        """Whether it was read what this one says."""
+        return ref in self._seen and self._seen[ref].card is not None
+
+    def ended(self, ref: str) -> str:
+        """The last run of a schedule that has ended, as its ref says; "" for none."""
+        return self._seen[ref].ended if ref in self._seen else ""
+
+    def read(self, refs: Mapping[str, str]) -> None:
+        """These refs of schedules hold these objects of others: see what they say."""
+        for ref, oid in refs.items():
+            self.see(ref, oid)
+        self._read([ref for ref in refs if self._seen[ref].card is None])
 
     def left(self, ref: str) -> Seen | None:
         """The claim of a dead worker on this ref."""
@@ -64,15 +83,21 @@ class Others:
         """Whether somebody has, or had, one of these."""
         return any(ref in self._seen for ref in refs)
 
-    def look(self, namespace: str, wanted: Collection[str], own: Collection[str]) -> None:
-        """Look at the remote again; objects in `own` are not others'."""
+    def look(
+        self, namespace: str, wanted: Collection[str], own: Collection[str], runs: Collection[str] = (),
+        kept: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        """Look at the remote again; objects in `own` are not others'. `runs`: those of the wanted that are of
+        schedules, whose cards are read at once; `kept`: what is not retired, although nobody waits for it now."""
         there = self._network.refs(f"{namespace}*")
         now = self._clock()
         alien = {ref: oid for ref, oid in there.items() if oid not in own and _NAME.fullmatch(ref[len(namespace) :])}
         order = sorted(alien, key=lambda ref: ref not in wanted)[:TRACKED]
         self._seen = {ref: self._as_now(ref, alien[ref], now) for ref in order}
+        self._read([ref for ref in runs if ref in self._seen and self._seen[ref].card is None])
         self.retired = {ref: oid for ref, oid in self.retired.items() if alien.get(ref) == oid and ref not in wanted}
-        self._judge([ref for ref in order if self._is_due(ref, ref in wanted, now)][:JUDGED], wanted, now)
+        due = (ref for ref in order if self._is_due(ref, ref in wanted, now) and (ref in wanted or ref not in kept))
+        self._judge([*islice(due, JUDGED)], wanted, now)
 
     def _as_now(self, ref: str, oid: str, now: float) -> Seen:
         seen = self._seen.get(ref)
@@ -81,16 +106,18 @@ class Others:
     def _is_due(self, ref: str, wanted: bool, now: float) -> bool:
         """Whether a claim stood for its lease, or for ours while its own is not known; twice that if nobody waits."""
         seen = self._seen[ref]
-        return not seen.over and now - seen.since > max(self._lease, seen.lease or 0.0) * (1 if wanted else 2)
+        lease = seen.card.lease if seen.card else 0.0
+        return not seen.over and now - seen.since > max(self._lease, lease) * (1 if wanted else 2)
 
-    def _judge(self, due: Iterable[str], wanted: Collection[str], now: float) -> None:
-        due = list(due)
-        unread = {ref: self._seen[ref].oid for ref in due if self._seen[ref].lease is None}
-        for ref, text in (self._network.cards(unread) if unread else {}).items():
-            lease, attempt = hear(text)
-            self._seen[ref] = replace(self._seen[ref], lease=lease, attempt=attempt)
+    def _judge(self, due: Sequence[str], wanted: Collection[str], now: float) -> None:
+        self._read([ref for ref in due if self._seen[ref].card is None])
         for ref in due:
             if self._is_due(ref, ref in wanted, now):
                 self._seen[ref] = replace(self._seen[ref], over=True)
                 if ref not in wanted:
                     self.retired[ref] = self._seen[ref].oid
+
+    def _read(self, refs: Sequence[str]) -> None:
+        unread = {ref: self._seen[ref].oid for ref in refs}
+        for ref, text in (self._network.cards(unread) if unread else {}).items():
+            self._seen[ref] = replace(self._seen[ref], card=hear(text))

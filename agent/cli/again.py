@@ -12,6 +12,7 @@ import click
 from agent.cli.screen import find_vault, json_option, print_json, vault_option
 from agent.desk import Desk
 from agent.errors import Busy, Usage
+from agent.frontmatter import without
 from agent.requests import Requests
 from agent.road import road
 from agent.route.types import KNOWN_TYPES
@@ -20,6 +21,7 @@ from agent.text import normal_form
 from agent.vault.drops import put
 from agent.vault.finished import Archive, as_dropped
 from agent.vault.layout import task_slug
+from agent.vault.schedule import instance_of
 from agent.vault.task import read_task
 from agent.vault.values import Status
 from agent.watch import Bell
@@ -41,6 +43,9 @@ def retry(task: str, vault: Path | None, as_json: bool) -> None:
         raise Usage(f"no finished task has the id '{task}'", fix="gofer list shows the ids; what waits needs no retry")
     raw = normal_form((root / found.path).read_bytes())
     text = as_dropped(raw, found.revision)
+    if instance_of(task):  # once more, and not for ever
+        for key in ("every", "cron", "schedule"):
+            text = without(text, key)
     path = put(root, text, task_slug(task))
     _, name = archive.latest(read_task(text.encode(), path, types=KNOWN_TYPES).id)
     if as_json:
@@ -58,7 +63,7 @@ def cancel(task: str, vault: Path | None, as_json: bool) -> int:
 
     root = find_vault(vault)
     survey = Survey(root, os.environ, datetime.now(UTC))
-    items = [item for item in survey.waiting() if item.id == task]
+    items = [item for item in (*survey.waiting(), *survey.due()) if item.id == task]
     if not items or items[0].path is None:
         raise Usage(f"no task that waits or runs has the id '{task}'", fix="gofer list shows the ids")
     if items[0].state == Status.INVALID:
@@ -86,7 +91,7 @@ def _cancel_here(desk: Desk, task: str, path: str) -> tuple[str, str]:
     bell, deadline = Bell(), time.monotonic() + PATIENCE
     while True:
         tick = road(desk, datetime.now(UTC))
-        if any(record.task == task for record in tick.published):
+        if any(record.task == task and record.status != Status.WAITING for record in tick.published):
             return "cancelled", ""
         settling = path in desk.intake.look.settling
         if desk.outlet.blocked or not (tick.owed or settling or tick.more) or time.monotonic() > deadline:

@@ -19,9 +19,9 @@ from agent.vault.values import FINAL, Status
 @vault_option
 @json_option
 def list_(vault: Path | None, as_json: bool) -> None:
-    """What waits, runs, was handed off, and ended lately."""
+    """What waits, runs, was handed off, and ended lately; and when each schedule runs next."""
     survey = Survey(find_vault(vault), os.environ, datetime.now(UTC))
-    items = [*survey.waiting(), *survey.ended()]
+    items = [*survey.waiting(), *survey.schedules(), *survey.ended()]
     if as_json:
         print_json([asdict(item) for item in items])
         return

@@ -15,6 +15,7 @@ from agent.errors import BadHeader, PersonMustAct, Usage
 from agent.handlers import HANDLERS
 from agent.route.router import Router
 from agent.route.types import CONTROL_TYPES, KNOWN_TYPES
+from agent.vault.layout import INBOX, SCHEDULES
 from agent.vault.task import read_task
 
 
@@ -32,7 +33,9 @@ def route(file: str, vault: Path | None, as_json: bool) -> None:
         if vault:
             raise
         root = Path(os.devnull)  # outside a vault the matrix that Gofer ships decides
-    task = read_task(raw, "inbox/stdin.md" if file == "-" else f"inbox/{Path(file).name}", types=KNOWN_TYPES)
+    path = Path("inbox/stdin.md" if file == "-" else file)
+    folder = SCHEDULES if path.absolute().parent.name == "schedules" else INBOX
+    task = read_task(raw, f"{folder}/{path.name}", types=KNOWN_TYPES)
     if task.problem:
         problem = task.problem
         raise BadHeader(problem.what, line=problem.line or 1, where=file, why=problem.why, fix=problem.fix)

@@ -18,6 +18,8 @@ from agent.journal import Journal
 from agent.runs import RunFolders
 from agent.survey import Survey
 from agent.text import normal_form, revision
+from agent.vault.names import is_schedule
+from agent.vault.schedule import instance_of
 
 NOT_YET = "it has ended, and its report comes into the vault with the branch"
 
@@ -49,11 +51,14 @@ def collect(root: Path, named: str, *, log: bool) -> dict[str, Any]:
     """The data of `show --json`. Usage when no task has that id, with those that begin alike."""
 
     survey = Survey(root, os.environ, datetime.now(UTC))
-    items = [*survey.waiting(), *survey.ended(10_000)]
+    items = [*survey.waiting(), *survey.schedules(), *survey.ended(10_000)]
     item = _choose(items, named)
     file = root / item.path if item.path else None
     raw = normal_form(file.read_bytes()) if file and file.is_file() else ""
-    report = root / f"outbox/{item.id}.md"
+    runs = [line for line in facts.recent_runs(root, 10_000) if item.id in _names(line["task"])][::-1]
+    if runs and item.path and is_schedule(item.path):  # of a schedule, the report of its last run
+        item = replace(item, report=f"outbox/{runs[-1]['task']}.md")
+    report = root / (item.report or f"outbox/{item.id}.md")
     owed = next((r for r in Journal.owed_in(survey.state / "journal.jsonl").values() if r.subject == item.id), None)
     if owed and not report.is_file():  # it has ended, and comes into the vault with the branch
         item = replace(item, state=owed.status, reason=str(survey.board.get("stuck") or NOT_YET))
@@ -64,9 +69,15 @@ def collect(root: Path, named: str, *, log: bool) -> dict[str, Any]:
         "task": {"path": item.path, "revision": revision(raw), "text": raw} if raw else None,
         "report_text": text,
         "handoff": next((h for h in facts.handoffs(root) if h["id"] == item.id), None),
-        "runs": [line for line in facts.recent_runs(root, 10_000) if line["task"] == item.id][::-1],
+        "runs": runs,
         **({"log": lines.read_text("utf-8").splitlines() if lines.is_file() else []} if log else {}),
     }
+
+
+def _names(task: str) -> tuple[str, ...]:
+    """The ids under which a run is shown: its own, and the name of its schedule."""
+    run = instance_of(task)
+    return (task, run[0]) if run else (task,)
 
 
 def _choose(items: list[Any], named: str) -> Any:

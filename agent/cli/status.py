@@ -14,6 +14,7 @@ from agent import stopping
 from agent.cli.screen import find_vault, json_option, print_json, vault_option
 from agent.neighbours import Neighbours, look
 from agent.survey import Survey, stop_problem
+from agent.vault.values import Status
 
 
 @click.command()
@@ -40,7 +41,7 @@ def collect(root: Path) -> dict[str, Any]:
     """The data of `status --json`."""
     survey = Survey(root, os.environ, datetime.now(UTC))
     items = survey.waiting()
-    problems = survey.problems(items)
+    problems = survey.problems([*items, *(item for item in survey.schedules() if item.state == Status.INVALID)])
     settings = survey.settings
     around = look(root, survey.state, settings.sync.remote, settings.worker.name, survey.now)
     sync = _sync(survey, around)

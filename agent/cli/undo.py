@@ -21,8 +21,10 @@ from agent.past import journal_of
 from agent.road import road
 from agent.route.types import KNOWN_TYPES
 from agent.runs import RunFolders
+from agent.text import slug
 from agent.vault.drops import put
 from agent.vault.finished import Archive
+from agent.vault.layout import INBOX
 from agent.vault.task import read_task
 from agent.vault.values import Status
 from agent.watch import Bell
@@ -43,8 +45,10 @@ def undo(task: str, vault: Path | None, as_json: bool) -> int:
     if not journal_of(root, task):
         raise _nothing(task, known=archive.find(task) is not None)
     text = f"---\ntype: undo\nstatus: open\nof: {task}\n---\nTake back what {task} changed.\n"
+    usual = f"{INBOX}/{slug(f'undo-{task}')}.md"
+    name = _name(archive, text, usual)  # before a worker can be done with it
     path = put(root, text, f"undo-{task}")
-    _, name = archive.latest(read_task(text.encode(), path, types=KNOWN_TYPES).id)
+    name = name if path == usual else _name(archive, text, path)
     _run(root, name, path)
     ended = Archive(root).find(name)
     data = _data(root, task, name)
@@ -53,6 +57,11 @@ def undo(task: str, vault: Path | None, as_json: bool) -> int:
     else:
         _show(data, name)
     return 0 if ended and ended.status is Status.DONE else 1
+
+
+def _name(archive: Archive, text: str, path: str) -> str:
+    """The id under which it will run."""
+    return archive.latest(read_task(text.encode(), path, types=KNOWN_TYPES).id)[1]
 
 
 def _nothing(task: str, *, known: bool) -> GoferError:

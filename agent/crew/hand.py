@@ -65,7 +65,7 @@ class Hand:
         self.child.say(
             Job(
                 run.number, run.task, run.decision, run.claim, run.started, run.limit, run.folder.path, run.facts,
-                run.cancelled.is_set(),
+                run.cancelled.is_set(), self.name,
             )
         )  # fmt: skip
 

@@ -48,6 +48,7 @@ class Job:
     folder: Path
     facts: Mapping[str, Any]
     cancelled: bool
+    worker: str  # the name of the one who runs it: files of which each worker has its own carry it
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def _do(bench: Bench, job: Job, gate: OutputGate, cancelled: threading.Event) ->
     drop = Drop(job.task.path, None, (0, 0, 0, 0))  # the desk has the file; who runs the task needs only the task
     folder = RunFolder(job.folder, gate)
     run = Run(
-        drop, job.task, job.decision, job.claim, job.started, job.limit, folder, job.facts,
+        drop, job.task, job.decision, job.claim, job.started, job.limit, folder, job.facts, job.worker,
         number=job.number, deadline=began + job.limit, cancelled=cancelled,
     )  # fmt: skip
     end = execute(bench, run)

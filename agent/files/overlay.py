@@ -41,6 +41,9 @@ class OverlayFiles:
             return data
         return self._below.read(path, limit)
 
+    def read_pdf(self, path: str, limit: int) -> bytes:
+        return self._below.read_pdf(path, limit)
+
     def exists(self, path: str) -> bool:
         return self._over[path] is not None if path in self._over else self._below.exists(path)
 

@@ -69,8 +69,11 @@ def parts(path: str) -> tuple[str, ...]:
     return names
 
 
-def readable(path: str) -> str:
-    """The cleaned path when a task may read it: a text file anywhere in the vault but below dot folders."""
+def readable(path: str, suffixes: tuple[str, ...] = TEXT_SUFFIXES) -> str:
+    """The cleaned path when a task may read it: a text file anywhere in the vault but below dot folders.
+
+    `suffixes` other than the text files' are for a way of reading that knows what to do with such a file.
+    """
     names = parts(path)
     for name in names:
         folded = fold(name)
@@ -78,7 +81,7 @@ def readable(path: str) -> str:
             raise refused(path, f"'{name}' is a hidden name")
         if "~" in folded and _SHORT_NAME.fullmatch(folded):
             raise refused(path, f"'{name}' looks like a short name of Windows, which can stand for another file")
-    _check_suffix(path, names[-1])
+    _check_suffix(path, names[-1], suffixes)
     return "/".join(names)
 
 
@@ -112,6 +115,6 @@ def refused(path: str, why: str, fix: str = "") -> Refused:
     return Refused("this path is not allowed", where=repr(shown)[1:-1], why=why, fix=fix)
 
 
-def _check_suffix(path: str, name: str) -> None:
-    if not fold(name).endswith(TEXT_SUFFIXES):
-        raise refused(path, "tasks only touch text files", f"use a name that ends in {', '.join(TEXT_SUFFIXES)}")
+def _check_suffix(path: str, name: str, suffixes: tuple[str, ...]) -> None:
+    if not fold(name).endswith(suffixes):
+        raise refused(path, "tasks only touch text files", f"use a name that ends in {', '.join(suffixes)}")

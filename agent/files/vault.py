@@ -19,6 +19,10 @@ class VaultFiles:
         """The bytes of a text file; Refused for what tasks may not read and for more than `limit` bytes."""
         return self._beneath.read(readable(path), limit)
 
+    def read_pdf(self, path: str, limit: int) -> bytes:
+        """The bytes of a PDF; Refused for any other file, and for what tasks may not read."""
+        return self._beneath.read(readable(path, (".pdf",)), limit)
+
     def exists(self, path: str) -> bool:
         """Whether the file is there; Refused for what tasks may not read."""
         return self._beneath.exists(readable(path))

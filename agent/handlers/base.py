@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from agent.errors import Refused
 from agent.handlers.checking import CheckDoor, NoChecks
 from agent.models.base import Answer
+from agent.redact import redact_tokens
 from agent.vault.actions import Action
 from agent.vault.values import Result, Role, Task, Tier
 
@@ -36,6 +37,8 @@ class Files(Protocol):
     """
 
     def read(self, path: str, limit: int = 1 << 20) -> bytes: ...
+
+    def read_pdf(self, path: str, limit: int) -> bytes: ...  # the one kind of file besides text, by this way alone
 
     def exists(self, path: str) -> bool: ...
 
@@ -214,6 +217,34 @@ class NoPast:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """What a document says: its text (a page's as Markdown), what it claims of itself, and what was left unread."""
+
+    text: str
+    title: str = ""
+    author: str = ""
+    date: str = ""
+    notes: Sequence[str] = ()
+
+
+class Documents(Protocol):
+    """Taking a document apart that others wrote, with limits of time and memory.
+
+    `kind` is `html`, `pdf`, or `text` for text whose encoding is not known; `where` is its address or path, for the
+    errors; `charset` is what the server said, if anything. Raises Refused with the reason when it cannot be read.
+    """
+
+    def read(self, kind: str, data: bytes, where: str, charset: str = "") -> Document: ...
+
+
+class NoDocuments:
+    """The door where none is open."""
+
+    def read(self, kind: str, data: bytes, where: str, charset: str = "") -> Document:
+        raise Refused("documents cannot be read here", where=where)
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """All that a handler may see and do. It holds no Desk, no git, no configuration."""
 
@@ -228,11 +259,14 @@ class Context:
     check: Callable[[], None]  # raises TimeUp when the run was cancelled or its time is up; call it in loops
     memory: Path  # a private folder of this type in the state folder, kept between runs (never in the vault)
     run_dir: Path  # this run's own folder
+    redact: Callable[[str], str] = redact_tokens  # without secrets: for what is put into `memory`
     leaves: bool = False  # what is asked goes to a model that is not this machine's
     opinions: int = 1  # how many samples of an answer must agree
     repo: Callable[[str, str], Repo] = no_repo  # repo(name, verb): a listed repository, when the verb is allowed there
     past: Past = NoPast()  # noqa: RUF009  (it has no state)
     web: Web = NoWeb()  # noqa: RUF009  (it has no state)
+    documents: Documents = NoDocuments()  # noqa: RUF009  (it has no state)
+    window: int = 8192  # tokens that the model of this run holds, question and answer together
     logs: Mapping[str, Callable[[], Iterable[str]]] = field(default_factory=dict)  # lines of listed logs
     recipients: Mapping[str, Recipient] = field(default_factory=dict)
     mailboxes: Mapping[str, Mailbox] = field(default_factory=dict)

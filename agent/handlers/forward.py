@@ -18,6 +18,7 @@ from agent.handlers.notebook import Notebook
 from agent.handlers.retrying import LATER, retry_after
 from agent.handlers.status import filled
 from agent.text import shorten
+from agent.vault.privacy import is_private
 from agent.vault.values import HandoffReason, Result, Role, Section, Status, Tier
 
 LONGEST = 64 << 10  # characters of a message
@@ -207,7 +208,7 @@ def _message(text: str) -> str:
 
 def _template(ctx: Context, path: str) -> str:
     try:
-        return ctx.files.read(path).decode("utf-8")
+        text = ctx.files.read(path).decode("utf-8")
     except FileNotFoundError:
         if path == "prompts/status.md":
             return default_file(path)
@@ -216,6 +217,9 @@ def _template(ctx: Context, path: str) -> str:
         ) from None
     except UnicodeDecodeError:
         raise Refused("the template is not UTF-8 text", where=path) from None
+    if is_private(text):
+        raise Refused("the template may not be sent", where=path, why="it says private: true", fix="use another note")
+    return text
 
 
 def _rules(ctx: Context) -> tuple[Rule, ...]:

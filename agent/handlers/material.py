@@ -18,7 +18,7 @@ from agent.vault.privacy import is_private
 MAX_FILES = 50
 FILE_LIMIT = 1 << 18  # bytes of one file
 _NAMED_WITHIN = 2000  # characters of the request in which file names are looked for
-_SUFFIXES = (".md", ".txt", ".csv", ".json", ".yaml", ".yml", ".toml", ".log")
+TEXTS = (".md", ".txt", ".csv", ".json", ".yaml", ".yml", ".toml", ".log")
 _QUOTED = re.compile(r"\[\[([^\[\]|#\n]{1,200})|`([^`\n]{1,200})`|\"([^\"\n]{1,200})\"")
 
 
@@ -52,7 +52,7 @@ def read_mentioned(ctx: Context, text: str) -> tuple[Source, ...]:
     return _read(ctx, [path for name in mentioned(text) for path in matching(ctx, name, must=False)])
 
 
-def mentioned(text: str) -> tuple[str, ...]:
+def mentioned(text: str, suffixes: tuple[str, ...] = TEXTS) -> tuple[str, ...]:
     """What reads like a file, a folder or a glob in the first paragraph, in order, each once.
 
     A file has the suffix of a text file, a folder a slash. Quotes, backticks and wikilinks hold names with blanks.
@@ -61,32 +61,34 @@ def mentioned(text: str) -> tuple[str, ...]:
     names: dict[str, None] = {}
     for match in _QUOTED.finditer(request):
         link, name = match[1], match[2] or match[3]
-        if link and not link.endswith(_SUFFIXES):
+        if link and not link.endswith(suffixes):
             names[f"{link.strip()}.md"] = None
-        elif _is_name(link or name):
+        elif _is_name(link or name, suffixes):
             names[(link or name).strip()] = None
     for word in _QUOTED.sub(" ", request).split():
-        if _is_name(bare := word.strip("\"'`()<>[]{},;:!?").rstrip(".,;:!?\"'`)>]}")):
+        if _is_name(bare := word.strip("\"'`()<>[]{},;:!?").rstrip(".,;:!?\"'`)>]}"), suffixes):
             names[bare] = None
     return tuple(names)
 
 
-def _is_name(word: str) -> bool:
+def _is_name(word: str, suffixes: tuple[str, ...]) -> bool:
     if "://" in word or word.startswith(("/", "~", "-")) or "\\" in word:
         return False
-    return word.endswith(_SUFFIXES) or "/" in word.strip("/") or (word.endswith("/") and len(word) > 1)
+    return word.endswith(suffixes) or "/" in word.strip("/") or (word.endswith("/") and len(word) > 1)
 
 
-def matching(ctx: Context, name: str, *, must: bool) -> Iterator[str]:
+def matching(ctx: Context, name: str, *, must: bool, suffixes: tuple[str, ...] = TEXTS) -> Iterator[str]:
     """The files that a name stands for. A name in running text may be no file at all: then it stands for nothing."""
     clean = name.strip().removeprefix("./")
     try:
         if "*" in clean or "?" in clean:
-            found = [path for path in ctx.files.list(_fixed_part(clean), _SUFFIXES) if _matches(path, clean)]
-        elif clean.endswith(_SUFFIXES) and ctx.files.exists(clean):
+            found = [path for path in ctx.files.list(_fixed_part(clean), suffixes) if _matches(path, clean)]
+        elif clean.endswith(TEXTS) and ctx.files.exists(clean):
             found = [clean]
+        elif clean.endswith(".pdf") and ".pdf" in suffixes:  # no text file: the door to those knows nothing of it
+            found = [path for path in ctx.files.list(clean.rpartition("/")[0], suffixes) if path == clean]
         else:
-            found = list(ctx.files.list(clean.rstrip("/"), _SUFFIXES))
+            found = list(ctx.files.list(clean.rstrip("/"), suffixes))
     except (Refused, FileNotFoundError, NotADirectoryError):
         if must:
             raise

@@ -39,6 +39,7 @@ OWN_FOLDERS = (OUTBOX, REPORTS, TASKS, LEDGER, DECISIONS, CHANGES)
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,95}")  # a stated id has at most 80; an instance adds "-2", a schedule a time
 _DERIVED = re.compile(r"(.+)-([0-9a-f]{8})(?:-[0-9]{1,6})?")
+_DUE = re.compile(r"(.+)-[0-9]{8}t[0-9]{4}z")
 _WORKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -115,7 +116,9 @@ def memory_report_path(
 
 
 def task_slug(task_id: str) -> str:
-    """The readable part of an id: without the digits of a derived one, and of an instance's number."""
+    """The readable part of an id: without the digits of a derived one, an instance's number, a schedule's due time."""
+    if due := _DUE.fullmatch(task_id):
+        return slug(due[1])
     derived = _DERIVED.fullmatch(task_id)
     return slug(derived[1] if derived else task_id)
 

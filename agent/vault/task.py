@@ -20,8 +20,11 @@ from agent.errors import BadHeader
 from agent.frontmatter import Note, Value
 from agent.text import derived_id, normal_form, revision, shorten, slug
 from agent.vault.conversions import truth
+from agent.vault.layout import INBOX, SCHEDULES
+from agent.vault.names import is_schedule
 from agent.vault.prose import outside_fences, title_of
 from agent.vault.readable import conflicted, unreadable
+from agent.vault.schedule import Unfit, schedule_of
 from agent.vault.task_keys import TABLE, Key, absent, fold, nearest
 from agent.vault.values import Priority, Problem, Status, Task
 
@@ -39,11 +42,11 @@ def read_task(
 ) -> Task:
     """The task that a file states. Never raises: what is wrong with it is in `problem`.
 
-    `path` is vault-relative, POSIX. `today` gives `09:30`, `today` and `tomorrow` a day; without it they are no
-    dates. `types` are the known task types, so that `task: groceries` is not taken for one; without them any
-    word is. Times without a zone are UTC; a `due` date means the end of that day.
+    `path` is vault-relative, POSIX; below `inbox/schedules/` it is `scheduled`. `today` gives `09:30`, `today` and
+    `tomorrow` a day; without it they are no dates. `types` are the known task types, so that `task: groceries` is not
+    taken for one; without them any word is. Times without a zone are UTC; a `due` date means the end of that day.
     """
-    stem = PurePosixPath(path).stem
+    stem, scheduled = PurePosixPath(path).stem, scheduled or is_schedule(path)
     if problem := unreadable(raw):
         digest = hashlib.sha256(raw).hexdigest()
         shown = raw[: 1 << 16].decode("utf-8", "backslashreplace")
@@ -92,8 +95,7 @@ class _Reading:
             )
         explicit = found.pop("id", "")
         status = Status(found.pop("status", "open"))
-        problem = min(self.problems, key=lambda problem: problem.line or math.inf, default=None)
-        return replace(
+        task = replace(
             self.bare,
             id=explicit or self.bare.id,
             explicit_id=bool(explicit),
@@ -104,9 +106,43 @@ class _Reading:
             marked_open=status is Status.OPEN and self.marked,
             priority=Priority(found.pop("priority", "normal")),
             params=MappingProxyType(self.left),
-            problem=replace(problem, corrected=self.corrected) if problem and problem.line else problem,
             **found,
         )
+        self._look_at_schedule(task)
+        problem = min(self.problems, key=lambda problem: problem.line or math.inf, default=None)
+        return replace(
+            task, problem=replace(problem, corrected=self.corrected) if problem and problem.line else problem
+        )
+
+    def _look_at_schedule(self, task: Task) -> None:
+        """What recurs says when, and lies where it stays; everything else says nothing of the kind."""
+        if task.scheduled and task.status is not Status.DRAFT and not self.problems:
+            try:
+                schedule_of(task)
+            except Unfit as unfit:
+                fix = "correct the line, or delete it" if unfit.key else "add one of them to its header"
+                self.problems.append(Problem(unfit.what, self._line(unfit.key), unfit.why, fix))
+                mended = frontmatter.amend(self.corrected, {self._written("every"): unfit.every})
+                self.corrected = mended if unfit.every else self._without(unfit.key)
+        elif not task.scheduled and (task.every or task.cron) and task.path.startswith(f"{INBOX}/"):
+            key = "every" if task.every else "cron"
+            what = f"`{self._written(key)}` makes it a schedule, and it does not lie in {SCHEDULES}/"
+            why = "every other file in the inbox runs once and then leaves it"
+            self.problems.append(
+                Problem(what, self._line(key), why, f"move the file to {SCHEDULES}/, or delete the line to run it once")
+            )
+            self.corrected = self._without(key)
+
+    def _without(self, key: str) -> str:
+        return frontmatter.without(self.corrected, self._written(key))
+
+    def _written(self, key: str) -> str:
+        """How a key stands in the file: itself, in another spelling, or as an alias."""
+        row = next(row for row in TABLE if row.name == key)
+        return next((self.folded[word] for word in (key, *row.aliases) if word in self.folded), key)
+
+    def _line(self, key: str) -> int:
+        return self.note.lines.get(self._written(key), 1) if key else 1
 
     def _take(self, key: Key) -> Any:
         """The value of one key, from its own name or from an alias; None when it is absent or not valid."""

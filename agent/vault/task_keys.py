@@ -13,11 +13,13 @@ from typing import Any
 from agent.frontmatter import Value
 from agent.redact import find_tokens
 from agent.vault.conversions import every, hours, instant, items, matching, money, seconds, truth, words
+from agent.vault.schedule import cron_of, instance_of, zone_of
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _TYPE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,119}")
-_CRON = re.compile(r"@(?:hourly|daily|weekly|monthly|yearly|annually)|[\w*/,?#-]+(?:[ \t]+[\w*/,?#-]+){4}")
+_CRON = re.compile(r"@(?:hourly|daily|midnight|weekly|monthly|yearly|annually)|[\w*/,#-]+(?:[ \t]+[\w*/,#-]+){4}")
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,20 @@ def _model(text: str) -> str:
 
 def _identity(text: str) -> str:
     """It stands in names, messages and claims, from which nothing can be left out: so it may be no secret."""
-    if any(find_tokens(text)):
+    if any(find_tokens(text)) or instance_of(text):
         raise ValueError(text)
     return matching(_ID)(text)
+
+
+def _cron(text: str) -> str:
+    """As it is written, when it is one: five fields, or `@daily` and its like."""
+    cron_of(matching(_CRON)(text))
+    return text
+
+
+def _zone(text: str) -> str:
+    zone_of(matching(_ZONE)(text))
+    return text
 
 
 def _due(text: str, today: date | None) -> datetime:
@@ -101,7 +114,8 @@ TABLE = (
     Key(
         "id",
         _identity,
-        "up to 80 of a-z, 0-9, dot, underscore and hyphen, starting with a letter or digit, and no secret",
+        "up to 80 of a-z, 0-9, dot, underscore and hyphen, starting with a letter or digit, no secret, and not one "
+        "that ends like the run of a schedule",
     ),
     Key("title", str, "text", ("name",)),
     Key("not_before", _start, _DATES, ("scheduled", "start", "wait"), dated=True),
@@ -114,9 +128,11 @@ TABLE = (
     Key("verify", str, "the name of a registered check"),
     Key("approve", truth, _BOOL, words=("true", "false")),
     Key("every", every, "a duration such as 30m or 1d", ("schedule",)),
-    Key("cron", matching(_CRON), "five cron fields such as `0 9 * * 1-5`", ("schedule",)),
+    Key("cron", _cron, "five cron fields such as `0 9 * * 1-5`", ("schedule",)),
     Key("missed", words(*_MISSED), "skip, once or all", ("if_missed",), _MISSED),
     Key("active_hours", hours, "hours such as 08:00-23:00"),
+    Key("timezone", _zone, "UTC or the name of a time zone such as Europe/Berlin", ("time_zone", "tz")),
+    Key("jitter", seconds, "a duration such as 5m"),
 )
 _NAMES = frozenset(key.name for key in TABLE)
 RESERVED = _NAMES | {alias for key in TABLE for alias in key.aliases} | {"ready"}

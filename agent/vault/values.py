@@ -136,6 +136,8 @@ class Task:
     cron: str = ""
     missed: str = "once"
     active_hours: str = ""
+    timezone: str = ""
+    jitter: float = 0.0  # seconds
     params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # str or list[str] values
     scheduled: bool = False  # an instance of a schedule, not a drop of a person's
     problem: Problem | None = None

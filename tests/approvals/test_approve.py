@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from agent import frontmatter
+from agent import facts, frontmatter
 from agent.schema import schema
 from agent.text import normal_form
 from tests.support import Vault, clone, git, make_vault, wait_for
@@ -289,6 +289,15 @@ def test_what_acts_while_it_runs_is_asked_for_before_it_runs(vault: Vault, tmp_p
     assert git(site, "branch", "--list", "idea").strip() == "idea"
 
 
+def test_a_failure_after_a_yes_is_not_taken_as_seen(vault: Vault) -> None:
+    task = ask(vault, "Fetch it", type="git", op="fetch", repo="nowhere")
+    tick(vault, task)
+    assert vault.run_once(ok=(1,))["failed"] == 1
+    assert [decision["decision"] for decision in decisions(vault)] == ["approved"]
+    unseen = facts.unseen_failures(vault.root, facts.recent_runs(vault.root))
+    assert [line["task"] for line in unseen] == [task]
+
+
 def test_what_is_the_leads_is_asked_for_before_it_is_handed_off(vault: Vault) -> None:
     task = ask(vault, "Design the new cache", model="lead")
     assert not list((vault.root / "outbox/handoffs").glob("*.md"))
@@ -385,6 +394,33 @@ def test_another_machine_with_another_plan_asks_anew(pair: tuple[Vault, Vault]) 
     assert (first.root / "archive/a.md").read_text("utf-8") == "changed there\n"
     synced(second)
     assert first.outcomes() == {task: 1} == second.outcomes()
+
+
+def test_d10_a_tick_that_comes_too_late_does_not_hold_the_branch_up(pair: tuple[Vault, Vault]) -> None:
+    first, second = pair
+    task = ask(first)
+    synced(second)
+    tick(first, task)
+    assert first.run_once(ok=(0,))["done"] == 1
+    tick(second, task)
+    synced(second)
+    assert (moved(second), file(second, task).exists(), second.git("status", "--short")) == (True, False, "")
+    assert second.outcomes() == {task: 1}
+
+
+def test_d10_a_tick_on_a_plan_that_is_void_by_now_gives_way_to_the_new_one(pair: tuple[Vault, Vault]) -> None:
+    first, second = pair
+    task = ask(first)
+    synced(second)
+    first.write("notes/a.md", "changed\n")
+    first.commit()
+    file(first, task).unlink()
+    assert first.run_once(ok=(0,))["waiting"] == 1
+    tick(second, task)
+    synced(second)
+    text = file(second, task).read_text("utf-8")
+    assert ("- [ ] Approve" in text, text) == (True, file(first, task).read_text("utf-8"))
+    assert not moved(second)
 
 
 # -- before anything is dropped for good ---------------------------------------------------------------------------

@@ -387,6 +387,7 @@ def test_every_finding_of_the_doctor_has_a_remedy(house: House) -> None:
 
 
 def test_init_never_overwrites_and_says_what_it_made(house: House, tmp_path: Path) -> None:
+    house.data("init", str(house.root))
     again = house.data("init", str(house.root))
     assert again["created"] == [] and len(again["kept"]) > 5
     existing = tmp_path / "mine"

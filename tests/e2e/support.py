@@ -72,7 +72,7 @@ class House:
         }
         (folder / "gitconfig").write_text("[user]\nname = Ada\nemail = ada@example.org\n", "utf-8")
         if make:
-            make_vault(self.root, self.state)
+            make_vault(self.root, self.state, schedules=False)
 
     @property
     def state(self) -> Path:

@@ -3,6 +3,7 @@ the report and the history."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,3 +118,19 @@ def test_another_clone_compares_with_what_this_one_recorded(tmp_path: Path, serv
     assert "line [80, 100]" in report
     names = [Path(path).name.split("-")[0] for path in second.tracked("memory/qwen-worker/data-reports/coin")]
     assert names == ["w1", "w2"]
+
+
+def test_every_process_of_a_clone_writes_a_history_of_its_own(house: House, server: Server) -> None:
+    house.config.write_text(QUICK + server.config, "utf-8")
+    count = itertools.count()
+    server.on("/coin", lambda _: json_say({"price": next(count)}, delay=0.2))
+    with house.worker("--workers", "3"):
+        for number in range(9):
+            header = f"status: open\ntype: fetch\nurl: {server.url}/coin\nfields: [price = price]"
+            house.drop(f"t{number}.md", f"---\n{header}\n---\nNumber {number}.\n")
+        eventually(lambda: not house.inbox(), 40, what="the tasks left the inbox")
+    files = list((house.root / "memory/qwen-worker/data-reports").rglob("*.csv"))
+    values = sorted(line.split(",")[2] for file in files for line in file.read_text("utf-8").splitlines()[1:])
+    assert values == [str(number) for number in range(9)]
+    assert len(server.requests) == 9  # no run was in another's way, and none had to be repeated
+    assert {house.header(name)["worker"] for name in house.reports()} == {file.name.rsplit("-", 3)[0] for file in files}

@@ -400,3 +400,13 @@ def test_a_template_with_a_placeholder_that_there_is_not_is_refused(house: House
     house.drop("s2.md", "---\nstatus: open\ntype: status\ntemplate: memory/t.md\n---\n")
     assert [*ended(house).values()] == ["done"]
     assert "## Status\n{ok} " in (house.report("s2") or "").replace("\\", "")
+
+
+def test_a_private_note_is_no_template_for_others(house: House, server: Server) -> None:
+    (house.root / "memory/diary.md").write_text("---\nprivate: true\n---\nDear diary\n")
+    house.drop("f.md", "---\nstatus: open\ntype: forward\nto: ops\ntemplate: memory/diary.md\n---\n")
+    assert [*ended(house).values()] == ["failed"]
+    assert "the template may not be sent, in memory/diary.md, because it says private: true" in (
+        house.report("f") or ""
+    )
+    assert server.requests == []

@@ -147,9 +147,9 @@ def test_a_quiet_scheduled_heartbeat_writes_and_commits_nothing_and_is_counted_w
 
 def beat(desk: Desk) -> None:
     """One scheduled heartbeat on the road's own stations."""
-    raw, now = b"---\ntype: heartbeat\n---\nBeat\n", datetime.now(UTC)
-    drop = Drop("inbox/schedules/beat.md", raw, (0, 0, 0, 0))
-    task = replace(read_task(raw, drop.path, scheduled=True), id="beat")
+    raw, now = b"---\ntype: heartbeat\nevery: 30m\n---\nBeat\n", datetime.now(UTC)
+    drop = Drop("inbox/schedules/beat.md", raw, (0, 0, 0, 0), instance="beat-20301120t0930z")
+    task = replace(read_task(raw, drop.path, scheduled=True), id=drop.instance)
     decision = desk.router.route(task)
     desk.journal.begin([drop.key])
     claim = desk.claims.take([Wanted(task.id, task.revision, 1)])[task.id]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from tests.e2e.support import House
+from tests.e2e.test_model_tasks import FAST
+from tests.engine.faults import Say
+from tests.engine.standin import OllamaStandIn
 from tests.support import snapshot
 
 TODAY = datetime.now(UTC).date()
@@ -96,3 +101,70 @@ def test_a_private_note_is_filed_like_any_other_and_its_text_is_in_no_report(hou
     house.once()
     assert (house.root / f"memory/daily/{day:%Y/%m}/{day}.md").exists()
     assert all("the-secret-diary" not in text for text in house.reports().values())
+
+
+def _notes_now(house: House) -> dict[str, bytes]:
+    return snapshot(house.root / "memory", skip=("qwen-worker", "tasks", "ledger", "changes", "decisions"))
+
+
+def test_undo_brings_every_note_and_every_link_back_byte_for_byte_whether_git_had_them_or_not(house: House) -> None:
+    _notes(house, 60)
+    day = TODAY - timedelta(days=500)
+    (house.root / f"memory/daily/{day}.md").write_bytes(b"\xef\xbb\xbfnever committed [p](../projects/p1.md)\r\n")
+    (house.root / "memory/projects/p1.md").write_bytes(f"edited, not committed: [[daily/{day}]]".encode())
+    before = _notes_now(house)
+    house.drop("tidy.md", "---\nstatus: open\ntype: organize\nonly: file\n---\n")
+    (ran,) = house.once()["tasks"]
+    assert len([path for path in _notes_now(house) if path.startswith("daily/20") and path.count("/") == 3]) == 61
+    commits = int(house.git("rev-list", "--count", "HEAD"))
+    taken_back = house.data("undo", ran["id"])
+    assert taken_back["kept"] == []
+    assert _notes_now(house) == before
+    assert int(house.git("rev-list", "--count", "HEAD")) == commits + 1
+    assert house.git("status", "--porcelain") == ""
+
+
+def test_a_task_that_asks_first_shows_the_plan_and_moves_after_the_tick(house: House) -> None:
+    _notes(house, 5)
+    before = _notes_now(house)
+    house.drop("tidy.md", "---\nstatus: open\ntype: organize\napprove: true\n---\n")
+    house.once()
+    (asked,) = (house.root / "outbox/approvals").glob("*.md")
+    day = TODAY - timedelta(days=41)
+    assert f"- moves `memory/daily/{day}.md` to" not in asked.read_text(), "its links change with it"
+    text = asked.read_text("utf-8")
+    assert f"memory/daily/{day:%Y/%m}/{day}.md" in text
+    assert "memory/projects/p1.md" in text
+    assert _notes_now(house) == before
+    asked.write_text(text.replace("- [ ] Approve", "- [x] Approve"), "utf-8")
+    (ran,) = house.once()["tasks"]
+    assert ran["status"] == "done"
+    assert f"daily/{day:%Y/%m}/{day}.md" in _notes_now(house)
+    assert house.data("undo", ran["id"])["kept"] == []
+    assert _notes_now(house) == before
+
+
+def test_a_dry_run_of_the_worker_shows_the_plan_of_the_moves(house: House) -> None:
+    _notes(house, 2)
+    house.drop("tidy.md", "---\nstatus: open\n---\nTidy memory/daily\n")
+    (row,) = house.data("run", "--dry-run", shape="run-dry-run")
+    day = TODAY - timedelta(days=41)
+    assert any(f"memory/daily/{day:%Y/%m}/{day}.md" in line for line in row["plan"])
+    assert (house.root / f"memory/daily/{day}.md").exists()
+
+
+def test_a_model_that_stands_ready_words_the_day_and_one_that_is_away_changes_nothing(
+    tmp_path: Path, standin: OllamaStandIn
+) -> None:
+    standin.faults.append(Say(json.dumps({"text": "Three old day notes were filed.", "confidence": 0.9})))
+    for place, url in (("ready", standin.url), ("away", "")):
+        (tmp_path / place).mkdir()
+        house = House(tmp_path / place, settings=FAST, ollama=url)
+        _notes(house, 3)
+        house.drop("tidy.md", "---\nstatus: open\ntype: organize\nwording: true\n---\n")
+        (record,) = house.drain()
+        report, header = house.report("tidy") or "", house.header("tidy")
+        assert record.status == "done"
+        assert "Moved 3 files" in report and "\n- Filed: 3 files\n" in report
+        assert ("## Summary\nIn short: Three old day notes were filed.\n" in report) == bool(url)
+        assert header["model"] == ("qwen3:8b" if url else "none")

@@ -55,7 +55,7 @@ class Place:
     def task(self, text: str, *, scheduled: bool = False) -> Task:
         """`text` is a whole file, or only its header lines."""
         whole = text if text.startswith("---") else f"---\n{text.strip()}\n---\nFetch it.\n"
-        read = read_task(whole.encode(), "inbox/x.md", scheduled=scheduled)
+        read = replace(read_task(whole.encode(), "inbox/x.md"), scheduled=scheduled)
         assert read.problem is None, read.problem
         self.number += 1
         return replace(read, type="fetch", id=f"run-{self.number}")

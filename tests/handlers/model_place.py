@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from agent.documents import DocumentReader
 from agent.files import VaultFiles
-from agent.handlers.base import Context, Handler, Repo, no_repo
+from agent.handlers.base import Context, Handler, NoWeb, Repo, Web, no_repo
 from agent.models.base import Answer, Model, Request
+from agent.sandbox import Sandbox
 from agent.vault.params import read_params
 from agent.vault.prompts import system_prompt
 from agent.vault.values import Result, Task
@@ -25,6 +28,7 @@ class ModelPlace:
     handler: Handler
     context: int = 8192
     repo: Callable[[str, str], Repo] = no_repo
+    web: Web = field(default_factory=NoWeb)
     leaves: bool = False
     notes: list[str] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
@@ -56,6 +60,10 @@ class ModelPlace:
             run_dir=self.root,
             opinions=opinions,
             repo=self.repo,
+            web=self.web,
+            documents=DocumentReader(lambda: None, Sandbox("auto", os.environ)),
+            window=self.context,
             leaves=self.leaves,
         )
-        return self.handler.run(ctx, read_params(task, self.handler.params))
+        understand = self.handler.understand
+        return self.handler.run(ctx, understand(task) if understand else read_params(task, self.handler.params))

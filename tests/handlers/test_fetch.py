@@ -69,9 +69,9 @@ def test_a_second_reading_says_by_how_much_it_changed(place: Place, server: Serv
     result = place.fetch("source: coin")
     assert said(result) == "coin: price 100 USD (+25.00 %)"
     assert place.history("coin").count("\n") == 3
-    (section,) = result.sections
-    assert section.chart and [str(value) for value in section.chart.values] == ["80", "100"]
-    assert section.table and section.table.rows == (("coin", "100 (+25.00 %)"),)
+    table, chart = result.sections
+    assert chart.chart and [str(value) for value in chart.chart.values] == ["80", "100"]
+    assert table.table and table.table.rows == (("coin", "100 (+25.00 %)"),)
 
 
 def test_an_unchanged_scheduled_run_is_quiet_and_a_dropped_one_is_not(place: Place, server: Server) -> None:
@@ -139,6 +139,27 @@ def test_a_plain_text_without_fields_is_raw_data(place: Place, server: Server) -
     server.on("/any", say("a,b\n1,2\n", "text/csv"))
     result = place.run(Task("x", "inbox/x.md", "x", f"Fetch {server.url}/any", "", "0" * 12))
     assert (result.status, result.raw) == (Status.DONE, "a,b\n1,2\n")
+
+
+def test_sources_are_asked_side_by_side_and_those_of_one_shape_share_a_table(place: Place, server: Server) -> None:
+    for number in range(20):
+        place.source(f"coin-{number:02}", f"url: {server.url}/{number}\n{PRICE}")
+        server.on(f"/{number}", json_say({"price": number}, delay=0.2))
+    server.on("/coin", json_say({"price": 99}))
+    result = place.fetch("source: 'coin-*'")
+    assert server.most_at_once >= 10
+    (section,) = result.sections
+    assert section.table and section.table.header == ("source", "price (USD)")
+    assert section.table.rows[7] == ("coin-07", "7") and len(section.table.rows) == 20
+    assert "… and 10 more rows of 20 sources, in the table below" in said(result)
+
+
+def test_a_report_of_many_rows_is_bounded_and_says_so(place: Place, server: Server) -> None:
+    server.on("/x", json_say([{"v": number} for number in range(500)]))
+    result = place.fetch(f"url: {server.url}/x\nitems: '@'\nlimit: 400\nfields: [v = v]")
+    assert "the tables show 200 of 400 rows; the history has them all" in said(result)
+    assert "only the first 400 of 500 items were read" in said(result)
+    assert sum(len(section.table.rows) for section in result.sections if section.table) == 200
 
 
 # -- thresholds -------------------------------------------------------------------------------------------------------
@@ -306,6 +327,12 @@ def test_what_is_not_as_it_should_be_is_an_anomaly_and_never_a_number(
     assert result.changes == () and result.actions[0].startswith("look at coin")
 
 
+def test_nothing_at_all_is_told_too(place: Place, server: Server) -> None:
+    server.on("/x", json_say({}), say(""))
+    assert "none of its fields is there" in said(place.fetch(f"url: {server.url}/x\nfields: ['a? = a', 'b? = b']"))
+    assert "the answer is empty" in said(place.run(_said(f"Fetch {server.url}/x")))
+
+
 def test_a_page_instead_of_json_is_named(place: Place, server: Server) -> None:
     server.on("/coin", say("<html>Sign in</html>", "text/html"))
     assert "it answered no JSON but text/html" in said(place.fetch("source: coin"))
@@ -327,7 +354,7 @@ def test_items_without_a_key_or_with_the_same_are_left_out_and_told(place: Place
     assert result.raw.count("\n") == 0 and '"v":"1"' in result.raw
 
 
-def test_a_server_of_another_network_is_refused_and_said_so(place: Place) -> None:
+def test_s20_a_server_of_this_machine_is_refused_and_said_so(place: Place) -> None:
     result = place.fetch(f"url: http://127.0.0.1:1/x\n{PRICE}")
     assert result.status is Status.FAILED
     assert "127.0.0.1" in said(result) or "private" in said(result)
@@ -346,7 +373,7 @@ def test_a_cancelled_run_stops_all_of_its_sources(place: Place, server: Server) 
         place.fetch("source: [coin, other]")
 
 
-def test_text_from_outside_is_inert_in_report_and_history(place: Place, server: Server) -> None:
+def test_s21_s23_text_from_outside_is_inert_in_report_and_history(place: Place, server: Server) -> None:
     bad = "=cmd()\n<% tp.x %> [[secret]] \u202e"
     server.on("/x", json_say([{"k": bad, "v": bad}]))
     place.fetch(f"url: {server.url}/x\nitems: '@'\nkey: k\nfields: [v:text = v]")
@@ -390,12 +417,18 @@ def test_pages_by_a_cursor_and_no_further_than_allowed(place: Place, server: Ser
     assert [json.loads(line)["key"] for line in result.raw.splitlines()] == ["1", "2", "3"]
 
 
-def test_a_next_page_on_another_server_is_not_followed(place: Place, server: Server) -> None:
+def test_s19_a_next_page_on_another_server_is_not_followed(place: Place, server: Server) -> None:
     with serving() as other:
         place.hosts = (server.address, other.address)
         server.on("/x", json_say({"rows": [{"v": 1}], "next": f"{other.url}/x"}))
         result = place.fetch(f"url: {server.url}/x\nitems: rows\nnext: next\nfields: [v = v]")
         assert "another server" in said(result) and other.requests == []
+
+
+@pytest.mark.parametrize("link", ["\x80", '<http://[>; rel="next"', "<>; rel=next", "nonsense", "<a;b>,,<c>;"])
+def test_a_link_header_that_cannot_be_read_is_no_defect(place: Place, server: Server, link: str) -> None:
+    server.on("/x", json_say([{"v": 1}], headers={"Link": link}))
+    place.fetch(f"url: {server.url}/x\nitems: '@'\nnext: link-header\nmax_pages: 2\nfields: [v = v]")
 
 
 def test_pages_in_a_circle_are_told(place: Place, server: Server) -> None:
@@ -424,6 +457,7 @@ def test_a_redirect_within_the_server_is_followed(place: Place, server: Server) 
         ("source: dexscreener-pairs\nchain: sui\npair: ..", "cannot be part of an address"),
         ("source: 'nothing-*'", "no source fits"),
         ("url: ftp://x/y", "is no address"),
+        ("url: 'https://[::1/x'", "Invalid IPv6 URL"),
         ("url: https://{host}/y\nhost: x", "is no address"),
         ("url: https://a.example/x\nfields: [price]", "write it as name = path"),
         ("url: https://a.example/x\nfields: ['price = a[']", "is no JMESPath"),

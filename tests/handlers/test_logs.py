@@ -293,6 +293,19 @@ def test_one_of_a_kind_is_told_as_one(place: ModelPlace) -> None:
     assert place.do(FakeModel(), "", path=["b.log"]).sections[0].text == "- 1 × boom"
 
 
+def test_s25_what_is_remembered_holds_no_secret_and_is_known_again(place: ModelPlace) -> None:
+    token = "gh" + "p_a1B2c3D4e5F6a7B8a1B2c3D4e5F6a7B8a1B2"
+    line = f"2026-11-20T07:00:00Z ERROR the server at hub refused the key {token} of the worker\n"
+    place.write("a.log", line)
+    place.do(FakeModel(), "", path=["a.log"])
+    remembered = next(place.root.glob("*.json"))
+    assert token not in remembered.read_text() and "refused the key" in remembered.read_text()
+    remembered.write_text(remembered.read_text().replace('"t-1"', '"t-0"'))
+    place.write("a.log", line + "2026-11-20T08:00:00Z ERROR something else\n")
+    fresh = [finding for finding in place.do(FakeModel(), "", path=["a.log"]).findings if "new since" in finding]
+    assert len(fresh) == 1 and "something else" in fresh[0]
+
+
 def test_a_spoilt_memory_counts_as_a_first_look(place: ModelPlace) -> None:
     place.write("a.log", LOG)
     place.do(FakeModel(), "", path=["a.log"])

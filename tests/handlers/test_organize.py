@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from agent.errors import BadConfig, Busy, Doubt, Refused
 from agent.files import Beneath
 from agent.files.group import change_all
 from agent.handlers.organize import HANDLER, understand
+from agent.handlers.organize.rules import load_rules
 from agent.vault.values import Task
 from tests.handlers.organize_place import Place
 
@@ -116,6 +118,10 @@ def test_only_the_folder_that_is_named_is_organized_and_links_from_elsewhere_fol
         place.ask(path="memory/nothing")
 
 
+def test_a_new_vault_without_notes_is_no_trouble(place: Place) -> None:
+    assert str(place.ask().status) == "done"
+
+
 @pytest.mark.parametrize("path", ["..", "../", "memory/..", "/../x"])
 def test_s12_a_folder_above_the_vault_is_no_folder_of_it(place: Place, path: str) -> None:
     place.put("memory/a.md")
@@ -150,6 +156,14 @@ def test_more_than_the_limit_waits_for_the_next_run(place: Place) -> None:
     assert any(line.startswith("2 files more wait for the next run") for line in result.findings)
     place.do(limit=3)
     assert len(place.paths("memory/texts")) == 5
+
+
+def test_d13_a_note_with_a_secret_stays_since_its_new_place_would_not_be_committed(place: Place) -> None:
+    place.put("memory/daily/2026-10-01.md", f"the key is AKIA{'ABCDEFGH' * 2}\n")
+    place.put("memory/daily/2026-10-02.md", "another day\n")
+    result = place.do(only="file")
+    assert place.paths() == ["memory/daily/2026-10-01.md", "memory/daily/2026/10/2026-10-02.md"]
+    assert any("looks like a secret (aws" in line for line in result.findings)
 
 
 # -- names in use ----------------------------------------------------------------------------------------------------
@@ -397,6 +411,8 @@ def test_a_run_that_starts_again_after_a_crash_tells_the_same_day(place: Place) 
     first = place.ask(scheduled=True)
     assert place.ask(scheduled=True, again=True) == first
     assert place.ask(scheduled=True).sections == first.sections, "its report never came out"
+    place.put(f"memory/tasks/2026-11/organize-{place.number}.md")
+    assert place.ask(scheduled=True).quiet, "it came out, and was taken out of the outbox since"
 
 
 # -- the rules page --------------------------------------------------------------------------------------------------
@@ -448,7 +464,18 @@ def test_the_page_of_a_new_vault_is_the_one_that_counts_where_there_is_none(plac
     place.put("memory/daily/2026-10-01.md")
     without = place.ask(only="file")
     place.put("prompts/organize.md", default_file("prompts/organize.md").replace("\n", "\r\n"))
-    assert place.ask(only="file") == without
+    assert place.ask(only="file").changes == without.changes != ()
+
+
+def test_the_page_for_users_shows_only_rules_and_requests_that_work() -> None:
+    page = (Path(__file__).parents[2] / "docs/errands/organize.md").read_text("utf-8")
+    tables = [part for part in page.split("\n\n") if part.startswith("| When |")]
+    assert [len(load_rules(table)) for table in tables] == [4, 2]
+    assert tables[0] in default_file("prompts/organize.md")
+    said = page.partition("Other requests that are understood: ")[2].partition(". What cannot")[0]
+    requests = re.findall(r"`([^`]+)`", said)
+    assert len(requests) == 6
+    assert all(asked(request) for request in requests)
 
 
 # -- plain English ---------------------------------------------------------------------------------------------------

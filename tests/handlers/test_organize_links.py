@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from urllib.parse import unquote
 
 import pytest
@@ -126,3 +127,29 @@ def test_markdown_it_sees_the_same_links(text: str) -> None:
     ours, theirs = set(targets(text)), _parsed(text)
     assert ours - {"defined.md"} == theirs - {"defined.md"}
     assert theirs <= ours, "a definition below text is text to a parser; to us it is one all the same"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["[[a|", "[a](b", "[a](<b", '[a](b "c', "`", "` ``", "[", "]", "](", "![", "- ", "> ", "[[", "[a]: ", "\\", "[x][",
+     "    [", "[[[a](b)"],
+)  # fmt: skip
+def test_s30_no_text_takes_more_than_linear_time(piece: str) -> None:
+    """Twice the text may take twice the steps, not four times: counted, since a clock would lie."""
+
+    def steps(count: int) -> int:
+        text, number = piece * count, 0
+
+        def tick(*_: object) -> None:
+            nonlocal number
+            number += 1
+
+        sys.setprofile(tick)
+        try:
+            links(text)
+        finally:
+            sys.setprofile(None)
+        return number
+
+    assert steps(4000) <= 2.5 * steps(2000) + 500
+    links(piece * 100_000)  # what a pattern does inside is not counted; this would not end

@@ -184,7 +184,7 @@ class Fleet:
     def __post_init__(self) -> None:
         if self.seed:
             first = self._machine("seed")
-            make_vault(first.root, first.state, remote=self.remote.url)
+            make_vault(first.root, first.state, remote=self.remote.url, schedules=False)
             first.write("notes/log.md", "")
             first.commit("seed")
             first.push("origin", "main")

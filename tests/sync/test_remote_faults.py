@@ -373,11 +373,28 @@ def test_g15_only_the_report_that_the_remote_refuses_is_withheld_and_the_others_
     assert "status: needs-review" in fleet.text(f"outbox/{bad}.md")
     assert "GH013" in fleet.text(f"outbox/{bad}.md")
     assert {f"notes/{n}.md" for n in range(5)} <= set(fleet.tracked())
+    assert not [path for path in fleet.tracked() if path.startswith("memory/changes/") and bad in path]
     kept = list((a.state / "quarantine").rglob("*"))
     assert any(SECRET in path.read_text() for path in kept if path.is_file())
     assert SECRET not in a.git("log", "-p", "--all")
     assert a.head == fleet.tip()
     fleet.unharmed()
+
+
+def test_g15_a_plan_that_the_remote_refuses_waits_and_the_others_go_on(fleet: Fleet, a: Clone) -> None:
+    for n in range(3):
+        a.drop(f"t{n}.md", append(f"line {n}", f"notes/{n}.md"))
+    bad = append(SECRET, "notes/bad.md").replace("type: file", "type: file\napprove: true")
+    a.drop("bad.md", bad)
+    with fleet.bare.hooked(SCANNER):
+        a.drain()
+        assert len(fleet.outcomes()) == 3
+        assert SECRET not in a.git("log", "-p", "--all")
+    a.drain()
+    task = task_id("bad", bad)
+    assert f"outbox/approvals/{task}.md" in fleet.tracked()
+    assert not (a.root / "notes/bad.md").exists()
+    assert len(fleet.outcomes()) == 3
 
 
 def test_g15_a_commit_of_the_persons_that_is_refused_does_not_hold_results_up(fleet: Fleet, a: Clone) -> None:

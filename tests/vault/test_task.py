@@ -24,7 +24,8 @@ VECTORS = json.loads((Path(__file__).parents[1] / "data" / "task_vectors.json").
 
 def read(text: str | bytes, **options: Any) -> Task:
     raw = text.encode() if isinstance(text, str) else text
-    return read_task(raw, "inbox/My note.md", **options)
+    folder = "inbox/schedules" if options.get("scheduled") else "inbox"
+    return read_task(raw, f"{folder}/My note.md", **options)
 
 
 def good(header: str, body: str = "Do it.\n", **options: Any) -> Task:
@@ -59,7 +60,7 @@ def test_every_key_of_the_table_is_read() -> None:
         "type: Research\nmodel: openai/gpt-4.1\npriority: HIGH\nthinking: low\ntier: standard\nstatus: open\n"
         "id: nightly-1\ntitle: 'Re: it'\nnot_before: 2026-11-20\ndue: 2026-11-21 09:30\n"
         "after: [a, '[[b|shown]]']\nneeds: gpu, lan\ntimeout: 1h30m\nbudget_usd: 0.50\nprivate: yes\n"
-        "verify: tests\napprove: true\nevery: 30m\ncron: 0 9 * * 1-5\nmissed: skip\nactive_hours: 8:00-23:00\n"
+        "verify: tests\napprove: true\nmissed: skip\nactive_hours: 8:00-23:00\ntimezone: Europe/Berlin\njitter: 5m\n"
         "url: https://example.org/\nitems: [1, 02]"
     )
     assert (task.type, task.model, task.priority, task.thinking) == ("research", "openai/gpt-4.1", Priority.HIGH, "low")
@@ -69,7 +70,7 @@ def test_every_key_of_the_table_is_read() -> None:
     assert task.due == datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
     assert (task.after, task.needs, task.timeout, task.budget_usd) == (("a", "b"), ("gpu", "lan"), 5400.0, 0.5)
     assert (task.private, task.verify, task.approve) == (True, "tests", True)
-    assert (task.every, task.cron, task.missed, task.active_hours) == ("30m", "0 9 * * 1-5", "skip", "08:00-23:00")
+    assert (task.missed, task.active_hours, task.timezone, task.jitter) == ("skip", "08:00-23:00", "Europe/Berlin", 300)
     assert dict(task.params) == {"url": "https://example.org/", "items": ["1", "02"]}
 
 
@@ -97,9 +98,6 @@ def test_every_key_of_the_table_is_read() -> None:
         ("depends_on: a, b", "after", ("a", "b")),
         ("blocked_by: [[a]], [[folder/b]]", "after", ("a", "folder/b")),
         ("timeout_s: 90", "timeout", 90.0),
-        ("schedule: 1d", "every", "1d"),
-        ("schedule: daily", "every", "1d"),
-        ("schedule: 0 9 * * *", "cron", "0 9 * * *"),
         ("if_missed: all", "missed", "all"),
         ("thinking: false", "thinking", "off"),
         ("Priority: low", "priority", Priority.LOW),
@@ -114,6 +112,63 @@ def test_aliases_and_spellings_are_understood(header: str, field: str, value: ob
     task = good(header)
     assert getattr(task, field) == value
     assert not task.params
+
+
+@pytest.mark.parametrize(
+    ("header", "field", "value"),
+    [
+        ("every: 30m", "every", "30m"),
+        ("cron: 0 9 * * 1-5", "cron", "0 9 * * 1-5"),
+        ("cron: '@daily'", "cron", "@daily"),
+        ("schedule: 1d", "every", "1d"),
+        ("schedule: daily", "every", "1d"),
+        ("schedule: 0 9 * * *", "cron", "0 9 * * *"),
+    ],
+)
+def test_a_schedule_says_when_it_is_due(header: str, field: str, value: str) -> None:
+    assert getattr(good(header, scheduled=True), field) == value
+
+
+@pytest.mark.parametrize("header", ["every: 30m", "cron: 0 9 * * 1-5", "schedule: daily", "Every: 1d"])
+def test_d12_a_file_that_recurs_and_does_not_lie_among_the_schedules_is_told_where_it_belongs(header: str) -> None:
+    text = f"---\ntype: status\n{header}\n---\nHow is it?\n"
+    problem = bad(text)
+    assert "does not lie in inbox/schedules/" in problem.what
+    assert (problem.line, "move the file to inbox/schedules/" in problem.fix) == (3, True)
+    assert problem.corrected == text.replace(header, f"# {header}")
+    assert read(problem.corrected).problem is None
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "what", "corrected"),
+    [
+        ("type: status", 1, "does not say when it is due", "type: status\nevery: 1d"),
+        ("every: 1d\ncron: 0 9 * * *", 3, "`every` and `cron` are both there", "every: 1d\n# cron: 0 9 * * *"),
+        ("every: 90s", 2, "no whole number of minutes", 'every: "2m"'),
+        ("every: 30m\njitter: 30m", 3, "`jitter` is as long", "every: 30m\n# jitter: 30m"),
+        ("cron: 61 9 * * *", 2, "`cron: 61 9 * * *` is not valid", "# cron: 61 9 * * *"),
+        ("cron: 0 0 30 2 *", 2, "is not valid", "# cron: 0 0 30 2 *"),
+        ("every: 1d\ntimezone: Mars/Base", 3, "`timezone: Mars/Base` is not", "every: 1d\n# timezone: Mars/Base"),
+        ("every: 1d\ntimezone: ../../etc/passwd", 3, "is not valid", "every: 1d\n# timezone: ../../etc/passwd"),
+        ("cron: 0 1 * * *\nactive_hours: 13:00-14:00", 3, "never run", "cron: 0 1 * * *\n# active_hours: 13:00-14:00"),
+    ],
+)  # fmt: skip
+def test_d12_a_schedule_that_is_none_is_told_with_its_line_and_the_file_mended(
+    header: str, line: int, what: str, corrected: str
+) -> None:
+    task = read(f"---\n{header}\n---\nHow is it?\n", scheduled=True)
+    assert task.problem is not None
+    assert what in task.problem.what
+    assert task.problem.line == line
+    assert task.problem.corrected == f"---\n{corrected}\n---\nHow is it?\n"
+
+
+def test_a_draft_among_the_schedules_need_not_say_when() -> None:
+    assert good("type: status\nstatus: draft", scheduled=True).status is Status.DRAFT
+
+
+def test_an_id_that_looks_like_the_run_of_a_schedule_is_refused() -> None:
+    assert "is not valid" in bad("---\nid: beat-20261120t0930z\n---\nDo it.\n").what
 
 
 def test_an_alias_is_a_parameter_when_the_key_is_there_or_its_value_is_not_valid() -> None:
@@ -317,7 +372,7 @@ def test_w21_a_file_of_exactly_one_mebibyte_is_read() -> None:
 
 
 def test_a_schedule_instance_says_so() -> None:
-    assert good("type: heartbeat", "", scheduled=True).scheduled
+    assert good("type: heartbeat\nevery: 1h", "", scheduled=True).scheduled
 
 
 def test_reserved_words_cover_the_table_and_its_aliases() -> None:

@@ -57,8 +57,7 @@ class Fetcher:
     memory: Memory
     check: Callable[[], None]
     now: datetime
-    time: float = TIME
-    pause: float = FIRST_PAUSE
+    time: float = TIME  # seconds for each source
 
     def all(self, sources: Sequence[Source]) -> list[Fetched]:
         """Every source, in their order, asked side by side. Raises TimeUp when the run was cancelled or is over."""
@@ -132,7 +131,7 @@ class Fetcher:
     def _ask(self, source: Source, url: str, validators: Mapping[str, str], until: float) -> Reply:
         """One answer, asked for again while it is transient and there is time. Raises Unread when there is none."""
         headers = {"Accept": "application/json", **source.headers, **validators}
-        for attempt, pause in enumerate(self._pauses(), 1):
+        for attempt, pause in enumerate(_pauses(), 1):
             self.check()
             wanted: float | None = None
             try:
@@ -152,18 +151,19 @@ class Fetcher:
             self._wait(wait)
         raise AssertionError("the pauses never end")
 
-    def _pauses(self) -> Iterator[float]:
-        """Twice as long each time, and never the same for two who were refused together."""
-        pause = self.pause
-        while True:
-            yield pause * random.uniform(0.5, 1.5)  # noqa: S311  (no secret depends on it)
-            pause *= 2
-
     def _wait(self, seconds: float) -> None:
         ends, nothing = time.monotonic() + seconds, threading.Event()
         while (left := ends - time.monotonic()) > 0:
             nothing.wait(min(left, STEP))
             self.check()
+
+
+def _pauses() -> Iterator[float]:
+    """Twice as long each time, and never the same for two who were refused together."""
+    pause = FIRST_PAUSE
+    while True:
+        yield pause * random.uniform(0.5, 1.5)  # noqa: S311  (no secret depends on it)
+        pause *= 2
 
 
 def _good(reply: Reply, conditional: bool) -> Reply:
@@ -190,6 +190,8 @@ def _no_json(reply: Reply, error: NotJson) -> str:
 def _words(reply: Reply, error: NotJson) -> str:
     """The text of an answer that nobody called JSON. Raises Unread for what is no text."""
     kind = reply.headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
+    if not reply.body.strip():
+        raise Unread("the answer is empty")
     if "json" in kind or not (kind.startswith("text/") or kind.endswith(("xml", "csv", "yaml", "javascript"))):
         raise Unread(_no_json(reply, error))
     try:
@@ -199,11 +201,9 @@ def _words(reply: Reply, error: NotJson) -> str:
 
 
 def _next(source: Source, url: str, reply: Reply, document: Any) -> str | None:
-    """The address of the page that follows, None when there is none. Raises Unread for one on another host."""
+    """The address of the page that follows, None when there is none. Raises Unread for one on another server."""
     if source.next == LINK:
-        import httpx  # noqa: PLC0415  (slow to import, and most sources have no pages)
-
-        found = httpx.Response(200, headers={"Link": reply.headers.get("link", "")}).links.get("next", {}).get("url")
+        found = _linked(reply.headers.get("link", ""))
     else:
         found = find(source.next, document)
         found = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else None
@@ -211,11 +211,24 @@ def _next(source: Source, url: str, reply: Reply, document: Any) -> str | None:
         return None
     if source.cursor:
         return _with_query(source.url, source.cursor, found.strip())
-    following = urljoin(url, found.strip())
-    here, there = urlsplit(url), urlsplit(following)
+    try:
+        following = urljoin(url, found.strip())
+        here, there = urlsplit(url), urlsplit(following)
+    except ValueError:
+        raise Unread("what it names as its next page is no address") from None
     if (here.scheme, here.netloc.lower()) != (there.scheme, there.netloc.lower()):
-        raise Unread(f"its next page is on another server ({there.scheme}://{there.hostname}), which is not followed")
+        raise Unread(
+            f"its next page is on another server ({there.scheme}://{there.netloc[:100]}), which is not followed"
+        )
     return following
+
+
+def _linked(header: str) -> str | None:
+    """The address with `rel="next"` in a Link header."""
+    import httpx  # noqa: PLC0415  (slow to import, and most sources have no pages)
+
+    found = httpx.Response(200, headers=[(b"link", header.encode("utf-8", "replace"))]).links
+    return found.get("next", {}).get("url")
 
 
 def _with_query(url: str, name: str, value: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -36,6 +37,7 @@ class SourceParams(Params):
     def _address(cls, value: str) -> str:
         if value and not _START.fullmatch(value):
             raise ValueError(f"`{value[:200]}` is no address: it begins with https:// and a host, without blanks")
+        urlsplit(value)  # a ValueError for brackets that hold no address
         return value
 
     @field_validator("fields")

@@ -108,7 +108,14 @@ def find(path: str, document: Any) -> Any:
 
 
 def read(source: Source, document: Any) -> Reading:
-    """The rows of one document."""
+    """The rows of one document. One of which nothing could be read has at least one trouble."""
+    reading = _read(source, document)
+    if reading.rows or reading.troubles or not source.fields:
+        return reading
+    return Reading(troubles=(Trouble("none of its fields is there"),))
+
+
+def _read(source: Source, document: Any) -> Reading:
     if source.wanted:
         row, wrong = _wanted(source, document)
         return Reading((row,) if row.values else (), tuple(wrong))

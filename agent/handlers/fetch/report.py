@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from agent.handlers.fetch.fetching import Fetched
 from agent.handlers.fetch.history import History, column
@@ -17,6 +18,7 @@ from agent.vault.values import Change, Chart, Result, Section, Status, Table
 
 SHOWN = 10  # rows that findings spell out; the table shows them all
 FIELDS = 8  # of a row in findings
+TABLED = 200  # rows of all tables together; the history has every one
 CHARTS = 3
 POINTS = 60  # of a chart
 LINE = 400
@@ -107,29 +109,43 @@ def _since(one: Judged, row: Row, name: str) -> str:
 
 
 def _notes(judged: Sequence[Judged]) -> Iterator[str]:
+    if (rows := sum(len(one.fetched.reading.rows) for one in judged)) > TABLED:
+        yield f"the tables show {TABLED} of {rows:,} rows; the history has them all"
     for one in judged:
         yield from (f"{one.source.name}: {note}" for note in one.fetched.reading.notes)
         yield from (f"{one.source.name}: {path} is no history and was left aside" for path in one.history.spoilt)
 
 
 def _sections(judged: Sequence[Judged], now: datetime) -> Iterator[Section]:
-    charts = 0
+    """A table for all sources that have the same columns, then a chart for each of the first sources with a past."""
+    groups: dict[tuple[str, ...], list[tuple[Judged, Row]]] = {}
     for one in judged:
         rows = one.fetched.reading.rows
-        if not rows:
-            continue
-        names = list(dict.fromkeys(name for row in rows for name in row.values))
-        table = Table(
-            ("key" if one.source.items else "source", *(column(one.source, name) for name in names)),
-            tuple((row.key or one.source.name, *(_cell(one, row, name) for name in names)) for row in rows),
-        )
-        chart = _chart(one, now) if charts < CHARTS else None
-        charts += chart is not None
-        yield Section(f"Readings: {one.source.name}", "", table, chart)
+        names = dict.fromkeys(column(one.source, name) for row in rows for name in row.values)
+        groups.setdefault(tuple(names), []).extend((one, row) for row in rows)
+    room = TABLED
+    for columns, members in groups.items():
+        if members and room > 0:
+            yield _tabled(columns, members[:room])
+            room -= len(members)
+    charts = (chart for one in judged if (chart := _chart(one, now)))
+    yield from (Section("History", "", chart=chart) for chart in islice(charts, CHARTS))
+
+
+def _tabled(columns: Sequence[str], members: Sequence[tuple[Judged, Row]]) -> Section:
+    sources = list(dict.fromkeys(one.source.name for one, _ in members))
+    several = len(sources) > 1
+    lines = []
+    for one, row in members:
+        name = f"{one.source.name} {row.key}".strip() if several or not row.key else row.key
+        said = {column(one.source, field): _cell(one, row, field) for field in row.values}
+        lines.append((name, *(said.get(title, "") for title in columns)))
+    header = ("source" if several or not members[0][1].key else "key", *columns)
+    return Section("Readings" if several else f"Readings: {sources[0]}", "", Table(header, tuple(lines)))
 
 
 def _cell(one: Judged, row: Row, name: str) -> str:
-    return f"{row.values[name]}{_since(one, row, name)}" if name in row.values else ""
+    return f"{row.values[name]}{_since(one, row, name)}"
 
 
 def _chart(one: Judged, now: datetime) -> Chart | None:

@@ -27,7 +27,7 @@ def look(ctx: Context, view: View) -> tuple[list[Alarm], int, frozenset[str]]:
     for path in LISTS:
         ctx.check()
         try:
-            text = ctx.files.read(path, LIST_LIMIT).decode("utf-8", "replace")
+            text = ctx.redact(ctx.files.read(path, LIST_LIMIT).decode("utf-8", "replace"))  # items are remembered
             written = ctx.files.modified(path)
         except FileNotFoundError:
             continue

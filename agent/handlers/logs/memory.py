@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.handlers.base import Context
+from agent.handlers.logs.drain import ANY
 from agent.handlers.logs.mining import Mined
 
 REMEMBERED = 2000  # patterns
@@ -41,7 +42,7 @@ class Memory:
         seen = dict.fromkeys([*(pattern.text for pattern in mined.patterns), *self.patterns])
         look = {
             "task": ctx.task.id,
-            "patterns": [*seen][:REMEMBERED],
+            "patterns": [_without_secrets(ctx, text) for text in [*seen][:REMEMBERED]],
             # One line with a time to come must not hide from `since: last` what is written until then.
             "until": self.until if mined.last is None else min(mined.last, ctx.now.timestamp()),
         }
@@ -50,3 +51,12 @@ class Memory:
         part = self.path.with_suffix(f".{os.getpid()}.tmp")
         part.write_text(json.dumps({"looks": looks}, ensure_ascii=False), "utf-8", "surrogatepass")
         part.replace(self.path)
+
+
+def _without_secrets(ctx: Context, text: str) -> str:
+    """The pattern with a place for any word where a secret stood: it is still known by its other words."""
+    clean = ctx.redact(text)
+    if clean == text:
+        return text
+    left = set(clean.split())
+    return " ".join(word if word in left else ANY for word in text.split())

@@ -22,7 +22,7 @@ from agent.handlers.organize.filing import Paper, Wish, first_fit, wish_of
 from agent.handlers.organize.globs import read_glob
 from agent.handlers.organize.library import Library, is_record, read_library
 from agent.handlers.organize.moving import Moves, plan_moves
-from agent.handlers.organize.params import OrganizeParams
+from agent.handlers.organize.params import DEFAULT, OrganizeParams
 from agent.handlers.organize.recall import Snapshot, differences, keep, recall
 from agent.handlers.organize.relinking import plan_changes
 from agent.handlers.organize.request import read_request
@@ -51,7 +51,7 @@ def run(ctx: Context, params: OrganizeParams) -> Result:
     plan = plan_changes(ctx, library, moves)
     told = report.Told()
     if params.moves:
-        report.tell_moves(told, plan, dry=params.dry_run, unfit=wishes.unfit, age=params.older_than)
+        report.tell_moves(told, plan, dry=params.dry_run, unfit=wishes.unfit, age=params.older_than, task=ctx.task.id)
     changes = () if params.dry_run else plan.changes
     moved = {move.old: move.new for move in plan.moves} if changes else {}
     wrong = _tell_wrong(ctx, library, params, told, moved)
@@ -120,7 +120,7 @@ def _scope(ctx: Context, params: OrganizeParams) -> str:
     scope = params.scope
     if is_record(scope):
         raise Refused("these are Gofer's own records", where=params.path, fix="leave them; name a folder of notes")
-    if scope and not ctx.files.times(params.path):
+    if scope and params.path != DEFAULT and not ctx.files.times(params.path):  # a new vault has nothing in memory/ yet
         raise Refused("there is no such folder, or no text file in it", where=params.path, fix="correct `path`")
     return scope
 

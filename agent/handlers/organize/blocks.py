@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+DEEPEST = 64  # quotes and items inside each other; what is deeper is text
 _QUOTE = -1  # a container: a quote, or the columns by which a list item's content is indented
 _CODE_SIGN = re.compile(r"`|~~~|^[ >*+0-9.)-]*(?: {4}|\t)", re.MULTILINE)
 _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
@@ -104,7 +105,7 @@ class _State:
         opened = False
         while True:
             bare = rest.lstrip(" ")
-            if len(rest) - len(bare) > 3:
+            if len(rest) - len(bare) > 3 or len(self.containers) >= DEEPEST:
                 return rest, opened
             if bare.startswith(">"):
                 self._open(_QUOTE, matched, opened)

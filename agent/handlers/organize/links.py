@@ -16,13 +16,14 @@ from urllib.parse import quote, unquote
 from agent.handlers.organize.blocks import text_parts
 
 WIKI, PLAIN, ANGLE = "wiki", "plain", "angle"
+LONGEST_PREFIX = 80  # characters before a definition: marks of quotes and items
 
 _BLANK = r"[ \t]{0,20}\n?[ \t]{0,20}"  # bounded, so that no run of blanks is tried in every way
 _BARE = r"(?!<)(?:[^\s()\\]|\\[^\n]|\((?:[^\s()\\]|\\[^\n]|\([^\s()\\]*\))*\))*"
 _ANGLE = r"(?:[^<>\n\\]|\\[^\n])*"
 _TITLE = r"\"(?:[^\"\\]|\\[^\n])*\"|'(?:[^'\\]|\\[^\n])*'|\((?:[^()\\]|\\[^\n])*\)"
 _SPECIAL = re.compile(r"[\\`\[\]]")
-_WIKI = re.compile(r"\[\[(?P<path>[^\[\]|#\\\n]*)(?:#[^\[\]|\\\n]*)?(?:\\?\|(?:[^\]\n]|\](?!\]))*)?\]\]")
+_WIKI = re.compile(r"\[\[(?P<path>[^\[\]|#\\\n]*)(?:#[^\[\]|\\\n]*)?(?:\\?\|(?:[^\[\]\n]|\[(?!\[)|\](?!\]))*)?\]\]")
 _INLINE = re.compile(
     rf"\]\({_BLANK}(?:<(?P<angle>{_ANGLE})>|(?P<plain>{_BARE}))(?:{_BLANK}(?<=\s)(?:{_TITLE}))?{_BLANK}\)"
 )
@@ -104,7 +105,8 @@ def _spans(text: str) -> Iterator[tuple[int, str, str]]:
 
 def _inline(text: str, at: int, end: int) -> Iterator[tuple[int, str, str]]:
     """The destinations in one part, by CommonMark's stack of brackets: a link holds no other link, but images."""
-    openers: list[tuple[bool, bool]] = []  # (is an image, may still become a link)
+    openers: list[bool] = []  # whether each is an image's
+    inside = 0  # so many of them are around a link: those that are no images cannot become one any more
     runs: dict[int, list[int]] | None = None
     while special := _SPECIAL.search(text, at, end):
         before, here = at, special.start()
@@ -121,11 +123,12 @@ def _inline(text: str, at: int, end: int) -> Iterator[tuple[int, str, str]]:
                     yield found[:3]
                     at = found[3]
                 else:
-                    openers.append((here > before and text[here - 1] == "!", True))
-            case _:
-                image, alive = openers.pop() if openers else (False, False)
+                    openers.append(here > before and text[here - 1] == "!")
+            case _ if openers:
+                image = openers.pop()
+                alive, inside = image or len(openers) >= inside, min(inside, len(openers))
                 if alive and (link := _INLINE.match(text, here, end)):
-                    openers = openers if image else [(one, living and one) for one, living in openers]
+                    inside = inside if image else len(openers)
                     yield _destination(link)
                     at = link.end()
 
@@ -135,8 +138,8 @@ def _begun_here(text: str, here: int, end: int) -> tuple[int, str, str, int] | N
     if text.startswith("[[", here):
         wiki = _WIKI.match(text, here, end)
         return (wiki.start("path"), wiki["path"], WIKI, wiki.end()) if wiki else None
-    line = text.rfind("\n", 0, here) + 1
-    if here - line > 80 or not _BEFORE_DEFINITION.fullmatch(text, line, here):
+    line = text.rfind("\n", max(0, here - LONGEST_PREFIX), here) + 1
+    if here - line > LONGEST_PREFIX or not _BEFORE_DEFINITION.fullmatch(text, line, here):
         return None
     definition = _DEFINITION.match(text, here, end)
     return (*_destination(definition), definition.end()) if definition else None

@@ -16,6 +16,7 @@ from typing import Any
 
 from agent.errors import Refused
 from agent.handlers.base import Context
+from agent.vault.layout import finished_task_path, report_path
 
 FILE = "organize.json"
 
@@ -97,6 +98,7 @@ def _counts(ctx: Context, state: Mapping[str, Any], facts: Mapping[str, Any]) ->
         return False  # this very task ran before and was cut off
     if not task or any(entry.get("task") == task for entry in facts.get("recent") or ()):
         return True
-    with suppress(Refused):
-        return ctx.files.exists(f"outbox/{task}.md")
+    finished = datetime.fromtimestamp(state["after"]["at"], UTC)
+    with suppress(Refused):  # it may have been taken out of the outbox long ago
+        return ctx.files.exists(report_path(task)) or ctx.files.exists(finished_task_path(task, finished))
     return False

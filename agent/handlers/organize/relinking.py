@@ -12,10 +12,11 @@ from agent.handlers.organize.library import Library, Note
 from agent.handlers.organize.links import WIKI, Link, encoded
 from agent.handlers.organize.moving import Move, Moves
 from agent.handlers.organize.names import NOTE, Names, fold, folder_of, relative
+from agent.redact import find_tokens
 from agent.vault.values import Change
 
 LARGEST_MOVED = 16 << 20  # bytes of a file that is moved
-MOST = 64 << 20  # bytes of all that one run proposes to write
+MOST = 32 << 20  # bytes of all files that one run moves: they are in memory, and in the worker's journal, at once
 
 
 @dataclass(slots=True)
@@ -46,6 +47,7 @@ def plan_changes(ctx: Context, library: Library, moves: Moves) -> Plan:
         ctx.check()
         try:
             content = _content(ctx, library.notes[move.old], move.old)
+            _no_secret(content)
         except Refused as refused:
             plan.left.append((move.old, refused.why or refused.what))
             continue
@@ -58,11 +60,10 @@ def plan_changes(ctx: Context, library: Library, moves: Moves) -> Plan:
     plan.moves = tuple(made)
     moved = {move.old: move.new for move in made}
     edited = dict(_edited(ctx, library, moved, contents, plan)) if moved else {}
-    changes = [Change(path, sha256(old).hexdigest(), new) for path, (old, new) in edited.items() if path not in moved]
+    changes = [Change(path, library.notes[path].digest, new) for path, new in edited.items() if path not in moved]
     for move in made:
         old = contents[move.old]
-        new = edited[move.old][1] if move.old in edited else old
-        changes += [Change(move.new, None, new), Change(move.old, sha256(old).hexdigest(), None)]
+        changes += [Change(move.new, None, edited.get(move.old, old)), Change(move.old, sha256(old).hexdigest(), None)]
     plan.changes = tuple(changes)
     return plan
 
@@ -78,10 +79,16 @@ def _content(ctx: Context, note: Note, path: str) -> bytes:
     return raw
 
 
+def _no_secret(content: bytes) -> None:
+    """A file with a secret is not committed. One that git has already must not move: others would only see it go."""
+    if kinds := sorted(set(find_tokens(content.decode("utf-8", "replace")))):
+        raise Refused("it is not moved", why=f"it holds what looks like a secret ({', '.join(kinds)})")
+
+
 def _edited(
     ctx: Context, library: Library, moved: Mapping[str, str], contents: Mapping[str, bytes], plan: Plan
-) -> Iterator[tuple[str, tuple[bytes, bytes]]]:
-    """Each note whose links change: its path now, and its bytes before and after."""
+) -> Iterator[tuple[str, bytes]]:
+    """Each note whose links change: its path now, and its new bytes."""
     after = Names([moved.get(path, path) for path in library.times])
     names = {fold(path).rpartition("/")[2] for pair in moved.items() for path in pair}
     names |= {name.removesuffix(NOTE) for name in names}
@@ -95,12 +102,11 @@ def _edited(
         except Refused:
             plan.locked.append(note.path)
             continue
-        old = contents.get(note.path) or _content(ctx, note, note.path)
-        text = old.decode("utf-8")
+        text = (contents.get(note.path) or _content(ctx, note, note.path)).decode("utf-8")
         for edit in reversed(edits):
             text = text[: edit.start] + edit.text + text[edit.end :]
         plan.relinked[note.path] = len(edits)
-        yield note.path, (old, text.encode("utf-8"))
+        yield note.path, text.encode("utf-8")
 
 
 def _edits(

@@ -31,7 +31,7 @@ class Told:
             self.raw += [f"# {summary}", *lines, ""]
 
 
-def tell_moves(told: Told, plan: Plan, *, dry: bool, unfit: int, age: str) -> None:
+def tell_moves(told: Told, plan: Plan, *, dry: bool, unfit: int, age: str, task: str) -> None:
     """What was filed, or would be."""
     did = "Would move" if dry else "Moved"
     if plan.moves:
@@ -51,6 +51,8 @@ def tell_moves(told: Told, plan: Plan, *, dry: bool, unfit: int, age: str) -> No
         told.findings.append(f"{_files(unfit)} older than {age} fit no row, so they stay: add a row for them to {PAGE}")
     if dry:
         told.findings.append("Nothing was changed: this was a dry run.")
+    elif plan.moves:
+        told.findings.append(f"To take all of it back: gofer undo {task}")
 
 
 def _tell_left(told: Told, plan: Plan, *, dry: bool) -> None:
