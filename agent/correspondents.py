@@ -4,16 +4,17 @@ nowhere else."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from agent.clock import utc_now
 from agent.config import Settings
 from agent.config.tables import Mailbox as ListedMailbox
 from agent.config.tables import Recipient as ListedRecipient
-from agent.errors import Refused, ServerAway
+from agent.errors import GoferError, Refused, ServerAway
 from agent.gate import OutputGate
 from agent.handlers.base import Mailbox, Message, Recipient, Reply
 from agent.handlers.retrying import LATER, retry_after
@@ -23,6 +24,7 @@ from agent.web import OpenDoor
 _MOST = 500  # messages of one answer; the next poll brings the rest
 _TEXT = 64 << 10  # characters of one message
 _DIGITS = 19  # of a sequence number that is sent as text: as many as 64 bits can have
+_SECRET_PATH = 8  # characters of a path: a shorter one is no secret, and would blot out words of an answer
 _JSON = ("application/json", "application/*+json", "text/json")
 
 
@@ -66,9 +68,12 @@ class HttpRecipient:
         told, type_ = text.encode("utf-8", "replace"), "text/plain; charset=utf-8"
         if self.listed.text_key:
             told, type_ = json.dumps({self.listed.text_key: text}).encode(), "application/json"
-        return self.web.post(
-            self.listed.url, told, content_type=type_, headers={"Idempotency-Key": key}, secrets=_secret(self.listed)
-        )
+        url, headers = self.listed.url, {"Idempotency-Key": key}
+        with _no_path(url):
+            reply = self.web.post(url, told, content_type=type_, headers=headers, secrets=_secret(self.listed))
+        path = urlsplit(url).path.strip("/").encode()
+        body = reply.body.replace(path, "…".encode()) if len(path) >= _SECRET_PATH else reply.body
+        return replace(reply, url=_site(url), body=body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,8 @@ class HttpMailbox:
         key, url = self.listed.since_key, self.listed.url
         if key and since is not None:
             url += ("&" if "?" in url else "?") + urlencode({key: since})
-        reply = self.web.get(url, secrets=_secret(self.listed), accept=_JSON)
+        with _no_path(url):
+            reply = self.web.get(url, secrets=_secret(self.listed), accept=_JSON)
         _succeeded(reply, self._table)
         try:
             said = json.loads(reply.body)
@@ -110,7 +116,9 @@ class HttpMailbox:
     def acknowledge(self, seq: int) -> None:
         """Tell the mailbox that everything up to this number has arrived."""
         body = json.dumps({"seq": seq}).encode()
-        _succeeded(self.web.post(self.listed.ack, body, secrets=_secret(self.listed)), self._table)
+        with _no_path(self.listed.ack):
+            reply = self.web.post(self.listed.ack, body, secrets=_secret(self.listed))
+        _succeeded(reply, self._table)
 
     @property
     def _table(self) -> str:
@@ -148,7 +156,23 @@ class HttpMailbox:
 
     def _odd(self, what: str, why: str) -> Refused:
         fix = f"correct {self._table} in this machine's config.toml, or the mailbox"
-        return Refused(what, where=self.listed.url.partition("?")[0], why=why, fix=fix)
+        return Refused(what, where=_site(self.listed.url), why=why, fix=fix)
+
+
+def _site(url: str) -> str:
+    """All of an address that a report may show: who knows the path of a webhook or a topic may send to it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+@contextmanager
+def _no_path(url: str) -> Iterator[None]:
+    """What goes wrong inside is told without the path of the address."""
+    try:
+        yield
+    except GoferError as error:
+        error.where = _site(url) if error.where else ""
+        raise
 
 
 def _succeeded(reply: Reply, table: str) -> None:
@@ -159,7 +183,7 @@ def _succeeded(reply: Reply, table: str) -> None:
     if 300 <= reply.status < 400:
         said = "it passes on to another address, which is never followed"
     why = f"HTTP {reply.status}" + (f": {shorten(said, 120)}" if said else "")
-    where = reply.url.partition("?")[0]
+    where = _site(reply.url)
     if reply.status in LATER:
         wait = retry_after(reply.headers, utc_now())
         raise ServerAway("the mailbox asks to come back later", where=where, why=why, retry_after=wait)

@@ -120,13 +120,13 @@ def _send(ctx: Context, name: str, recipient: Recipient, text: str, book: Notebo
     if reply.status in LATER and (reply.status not in _UNCLEAR or recipient.idempotent):
         book.forget(name)
         raise ServerAway(
-            f"{name} asks to come back later", where=_place(reply), why=_said(reply),
+            f"{name} asks to come back later", where=reply.url, why=_said(reply),
             retry_after=retry_after(reply.headers, ctx.now),
         )  # fmt: skip
     ended = _ended(book, _read(name, reply))
     if ended.status is Status.FAILED and alone:
         raise Refused(
-            f"{name} does not take it", where=_place(reply), why=_said(reply),
+            f"{name} does not take it", where=reply.url, why=_said(reply),
             fix=f"look at [recipients.{name}] in this machine's config.toml, then: gofer retry {ctx.task.id}",
         )  # fmt: skip
     return ended
@@ -227,10 +227,6 @@ def _rules(ctx: Context) -> tuple[Rule, ...]:
         return read_rules(ctx.files.read(RULES).decode("utf-8", "replace"))
     except FileNotFoundError:
         return read_rules(default_file(RULES))
-
-
-def _place(reply: Reply) -> str:
-    return reply.url.partition("?")[0]
 
 
 def _said(reply: Reply) -> str:

@@ -410,3 +410,30 @@ def test_a_private_note_is_no_template_for_others(house: House, server: Server) 
         house.report("f") or ""
     )
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [say("no", status=403), say("nothing at /ops-5ecret-t0pic", status=404), redirect("/ops-5ecret-t0pic/x"), busy(9),
+     say("oops", status=500), Say(reset=True, raw=b""), say("thanks, ops-5ecret-t0pic")],
+)  # fmt: skip
+def test_s25_the_path_of_a_webhook_stands_in_no_report(house: House, server: Server, reply: Say) -> None:
+    topic = "ops-5ecret-t0pic"
+    house.config.write_text(house.config.read_text().replace(f"{server.url}/ops", f"{server.url}/{topic}"))
+    server.on(f"POST /{topic}", reply)
+    house.drop("f.md", "---\nstatus: open\ntype: forward\nto: ops\n---\nHello\n")
+    ended(house)
+    assert [seen.path for seen in server.requests] == [f"/{topic}"]
+    assert topic.encode() not in house.objects()
+    assert topic not in json.dumps(house.board()) + str(house.reports()) + house.gofer("list").stdout
+
+
+@pytest.mark.parametrize("reply", [say("no", status=403), json_say([]), busy(9), Say(reset=True, raw=b"")])
+def test_s25_nor_does_that_of_a_mailbox(house: House, server: Server, reply: Say) -> None:
+    house.config.write_text(house.config.read_text().replace("/mailbox", "/5ecret-b0x"))
+    server.on("/5ecret-b0x", reply)
+    house.drop("mail.md", POLL)
+    ended(house)
+    assert server.seen("/5ecret-b0x")
+    assert b"5ecret-b0x" not in house.objects()
+    assert "5ecret-b0x" not in json.dumps(house.board()) + str(house.reports()) + house.gofer("status").stdout
