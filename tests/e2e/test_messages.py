@@ -437,3 +437,17 @@ def test_s25_nor_does_that_of_a_mailbox(house: House, server: Server, reply: Say
     assert server.seen("/5ecret-b0x")
     assert b"5ecret-b0x" not in house.objects()
     assert "5ecret-b0x" not in json.dumps(house.board()) + str(house.reports()) + house.gofer("status").stdout
+
+
+def test_s25_an_id_that_looks_like_a_secret_keeps_nothing_out_of_git(house: House, server: Server) -> None:
+    hub, secret = Hub(server), "hub-token-0123456789"
+    hub.kept = [{**letter, "id": f"{secret}-{letter['seq']}"} for letter in letters(1, 2)]
+    house.drop("mail.md", POLL)
+    ended(house)
+    assert "2 new messages" in (house.report("mail") or "")
+    assert house.git("ls-files", "memory/qwen-worker/mailboxes").endswith(".json\n")
+    assert secret.encode() not in house.objects()
+    hub.kept = [{**letter, "id": f"{secret}-{letter['seq']}"} for letter in letters(1, 2, 3)]
+    house.drop("more.md", f"{POLL}Once more\n")
+    ended(house)
+    assert "1 new message in" in (house.report("more") or "")
