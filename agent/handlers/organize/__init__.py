@@ -64,7 +64,7 @@ def run(ctx: Context, params: OrganizeParams) -> Result:
     before = recall(ctx, facts)
     changed = differences(before, now, ctx.now)
     told_now = sha256("\n".join([*wrong, *map(str, plan.left)]).encode("utf-8", "replace")).hexdigest()
-    news = plan.changes or changed.any or others_ran(facts) or before is None or before.told != told_now
+    news = before is None or plan.changes or changed.any or before.told != told_now or others_ran(facts, before.at)
     quiet = ctx.task.scheduled and not news
     if ctx.task.scheduled or _is_old(before, ctx.now):
         own = tuple(plan.relinked) if changes else ()
