@@ -24,6 +24,7 @@ from agent.web import OpenDoor
 
 _MOST = 500  # messages of one answer; the next poll brings the rest
 _TEXT = 64 << 10  # characters of one message
+_ID = 200  # characters of a message's id
 _DIGITS = 19  # of a sequence number that is sent as text: as many as 64 bits can have
 _SECRET_PATH = 8  # characters of a path: a shorter one is no secret, and would blot out words of an answer
 _JSON = ("application/json", "application/*+json", "text/json")
@@ -140,8 +141,8 @@ class HttpMailbox:
         text, id_, sender = (self._find(name, said) for name in ("text", "id", "sender"))
         if not isinstance(text, str):
             text = json.dumps(said, ensure_ascii=False) if text is None else json.dumps(text, ensure_ascii=False)
-        known = shorten(_whole(str(id_ if isinstance(id_, str | int) and not isinstance(id_, bool) else seq)), 200)
-        if self.gate.redact(known) != known:  # ids are kept in files of the vault, and must stay apart
+        known = _whole(str(id_ if isinstance(id_, str | int) and not isinstance(id_, bool) else seq))
+        if known != shorten(self.gate.redact(known), _ID):  # ids are kept in files of the vault, and must stay apart
             known = f"sha256:{sha256(known.encode()).hexdigest()}"
         told = _whole(sender) if isinstance(sender, str) else ""
         return Message(seq, known, shorten(told, 200), _whole(text[:_TEXT]))

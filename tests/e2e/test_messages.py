@@ -229,6 +229,15 @@ def test_q01_a_message_whose_report_says_failed_is_told_by_the_next_poll(house: 
     assert "- 5, planner: letter 5" in (house.report("b") or "")
 
 
+def test_ids_that_differ_late_or_in_blanks_are_two(house: House, server: Server) -> None:
+    hub = Hub(server)
+    ids = ["x" * 300 + "1", "x" * 300 + "2", "a b", "a  b"]
+    hub.kept = [{**letter, "id": id_} for letter, id_ in zip(letters(1, 2, 3, 4), ids, strict=True)]
+    house.drop("mail.md", POLL)
+    ended(house)
+    assert "4 new messages" in (house.report("mail") or "")
+
+
 def test_a_number_that_is_too_long_is_never_cut(house: House, server: Server) -> None:
     Hub(server).kept = [{"seq": "12345678901234567890", "text": "x"}]
     house.drop("mail.md", POLL)
