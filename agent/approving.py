@@ -92,8 +92,11 @@ class Approvals:
         raw = self._read(path)
         own = self._plans.read(task.id)
         own = own if own and own.revision == task.revision else None
+        asking = self._owed().get(_key(task))
+        if asking and (raw is None or _sha(raw) == asking.changes[0].before):
+            return Standing(Word.OPEN, path, raw, plan=own)  # the question is on its way, what lies here is older
         if raw is None:
-            return Standing(Word.OPEN if _key(task) in self._owed() else Word.NONE, path, plan=own)
+            return Standing(Word.NONE, path, plan=own)
         asked = approval.parse(raw)
         if asked is None:
             return Standing(Word.BROKEN, path, raw, plan=own, why="its front matter cannot be read")

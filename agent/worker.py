@@ -53,6 +53,8 @@ def run(
     chores.every().hour.do(lambda: desk.prune(now()))
     chores.every().hour.do(lambda: desk.expire(now()))
     chores.run_all()
+    ticks = Scheduler()
+    ticks.every().minute.do(bell.ring)  # what is due goes by the clock on the wall, which may have been set
     folders, lull = desk.intake.look.folders, False
     try:
         while not stop():
@@ -74,6 +76,8 @@ def run(
             known, folders = folders, desk.intake.look.folders
             new = known != folders  # what came into a new folder before its watch made no event (W03)
             longest = min(watcher.interval, watch.poll_seconds) if new else watcher.interval
+            ticks.run_pending()
+            longest = min(longest, max(0.0, ticks.idle_seconds or 0.0))
             lull = not bell.wait(_pause(tick, longest if lull else min(longest, LULL)))
         _finish(desk, bell, now, on_tick)
     finally:

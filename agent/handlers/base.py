@@ -293,6 +293,7 @@ class Handler:
     run: Callable[[Context, Any], Result]
     limit: float = 60.0  # seconds of wall clock
     understand: Callable[[Task], Params] | None = None
+    row_decides: bool = False  # a row of the matrix brings a request here; what its run cannot read goes to the lead
     outside: bool = False  # waits for other machines: runs beside the rest, so that it never holds code up
     unmarked_waits: bool = False  # deletes, moves or sends: in an Obsidian vault it never starts from an unmarked note
     waits_when: Callable[[Task], bool] | None = None  # narrows `unmarked_waits` to some tasks of the type

@@ -94,7 +94,7 @@ def _first_match(task: Task, matrix: Matrix, handlers: Mapping[str, Handler]) ->
 
 
 def _reads(handler: Handler | None, task: Task) -> bool:
-    if handler is None or handler.understand is None:
+    if handler is None or handler.understand is None or handler.row_decides:
         return True
     try:
         handler.understand(task)

@@ -404,8 +404,9 @@ def test_another_machine_with_another_plan_asks_anew(pair: tuple[Vault, Vault]) 
     synced(second)
     tick(second, task)
     second.write("notes/a.md", "changed there\n")
-    second.commit()
+    second.commit(when="2026-01-01T00:00:00Z")
     assert second.run_once(ok=(0,))["waiting"] == 1
+    assert "refs/gofer/claims/" not in second.git("ls-remote", "origin"), "nobody holds what waits for a tick"
     assert "- [ ] Approve" in file(second, task).read_text("utf-8")
     synced(first)
     assert first.gofer("approve", task).returncode == 0
@@ -432,7 +433,7 @@ def test_d10_a_tick_on_a_plan_that_is_void_by_now_gives_way_to_the_new_one(pair:
     task = ask(first)
     synced(second)
     first.write("notes/a.md", "changed\n")
-    first.commit()
+    first.commit(when="2026-01-01T00:00:00Z")
     file(first, task).unlink()
     assert first.run_once(ok=(0,))["waiting"] == 1
     tick(second, task)

@@ -181,3 +181,14 @@ def test_hostile_text_costs_little(unit: str) -> None:
     start = time.process_time()
     go(unit * (1_000_000 // len(unit)))
     assert time.process_time() - start < 0.5  # a quadratic reader of a megabyte takes minutes
+
+
+def test_a_row_is_enough_for_types_that_take_their_own_doubts_to_the_lead() -> None:
+    for text, type_ in (
+        ("Archive meeting notes from 2024", "organize"),
+        ("Check whether the token price moved more than 5 % since the last reading", "fetch"),
+    ):
+        decision = decide(task(text), SHIPPED, HANDLERS)
+        assert (decision.type, decision.who) == (type_, Who.CODE), text
+        with pytest.raises(Doubt):
+            HANDLERS[type_].understand(task(text))  # type: ignore[misc]

@@ -95,5 +95,6 @@ HANDLER = Handler(
     run=run,
     limit=LIMIT,
     understand=understand,
+    row_decides=True,
     outside=True,
 )

@@ -177,6 +177,7 @@ HANDLER = Handler(
     run=run,
     limit=120.0,
     understand=understand,
+    row_decides=True,
     unmarked_waits=True,
     waits_when=_may_move,
     uses_facts=True,
