@@ -1,7 +1,7 @@
 """The `mailbox` type: fetch what is new, keep it, acknowledge it, report it; each message may become a task.
 
 At least once: what was fetched is on this machine's disk before it is acknowledged, and stays there until a report that
-holds it is known to be out. Only when a worker dies in between is a message reported twice.
+holds it is known to be out. Only when a worker dies in between, or another poll begins, is a message reported twice.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def _result(
     count = f"{len(kept)} new message{'s' * (len(kept) != 1)}" if kept else "Nothing new"
     findings = [f"{count} in the mailbox '{name}'" + (f", up to number {memory.seq}" if memory.seq is not None else "")]
     if repeated:
-        findings.append(f"{repeated} of them were fetched before by a run that was cut off, and may have been told")
+        findings.append(f"{repeated} of them were fetched before by a run whose report was not out yet: it may tell them too")
     if told:
         findings.append(told)
     tasks = [change for message in kept if (change := _task(ctx, name, box, message))]
