@@ -193,7 +193,8 @@ def _result(
     count = f"{len(kept)} new message{'s' * (len(kept) != 1)}" if kept else "Nothing new"
     findings = [f"{count} in the mailbox '{name}'" + (f", up to number {memory.seq}" if memory.seq is not None else "")]
     if repeated:
-        findings.append(f"{repeated} of them were fetched before by a run whose report was not out yet: it may tell them too")
+        why = "were fetched before by a run whose report was not out yet: it may tell them too"
+        findings.append(f"{repeated} of them {why}")
     if told:
         findings.append(told)
     tasks = [change for message in kept if (change := _task(ctx, name, box, message))]
