@@ -19,11 +19,13 @@ from agent.handlers.base import Context, Handler, Params
 from agent.handlers.choosing import chosen
 from agent.handlers.material import must_not_leave
 from agent.text import normal_form, shorten
+from agent.vault.layout import INBOX, OWN_FOLDERS, PROMPTS
 from agent.vault.values import HandoffReason, Result, Role, Section, Task, Tier, Usage
 
 LIMIT = 1 << 20  # bytes of the list
 CHOICES = 150  # items that the model may choose from
 LINE = 200  # characters
+_NOT_LISTS = tuple(f"{folder}/" for folder in (INBOX, PROMPTS, *OWN_FOLDERS))  # there, a file of that name is no list
 
 
 class BacklogParams(Params):
@@ -81,10 +83,12 @@ def _read(ctx: Context, path: str) -> tuple[str, str]:
     """The note; a bare name is also looked for in any folder, in any case. Raises Refused when it is not there."""
     if not ctx.files.exists(path):
         name = path.rpartition("/")[2].casefold()
-        found = [one for one in ctx.files.list("", (".md", ".txt")) if one.rpartition("/")[2].casefold() == name]
+        notes = (one for one in ctx.files.list("", (".md", ".txt")) if not one.startswith(_NOT_LISTS))
+        found = [one for one in notes if one.rpartition("/")[2].casefold() == name]
         if len(found) != 1 or "/" in path:
             why = f"{', '.join(found[:5])} have that name" if len(found) > 1 else "no note has that name"
-            raise Refused("there is no such list", where=path, why=why, fix="name it: `path: projects/BACKLOG.md`")
+            fix = "say which one in the task, like `path: projects/BACKLOG.md`"
+            raise Refused("there is no such list", where=path, why=why, fix=fix)
         path = found[0]
     try:
         return normal_form(ctx.files.read(path, LIMIT)), path

@@ -3,6 +3,8 @@ then it chooses among the patterns that code has found; the numbers stay code's.
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +17,7 @@ from agent.handlers.base import Context, Handler
 from agent.handlers.choosing import chosen
 from agent.handlers.logs.lines import LEVELS, Entry, entries
 from agent.handlers.logs.memory import Memory
-from agent.handlers.logs.mining import Mined, mine
+from agent.handlers.logs.mining import mine
 from agent.handlers.logs.report import Shown, result_of
 from agent.handlers.logs.request import Wish, read_wish
 from agent.handlers.material import PathParams, matching, mentioned
@@ -28,12 +30,13 @@ SHOWN = 20  # patterns in the report
 CHOICES = 60  # patterns that the model may choose from
 LAST = "last"
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SPAN = re.compile(r"[0-9]{1,5}[mhdw]")  # 99,999 weeks are still after Christ
 
 
 def _since(value: Any) -> Any:
     """`24h`, `7d`, `last`, or a date or time as people write them."""
     text = value.strip() if isinstance(value, str) else ""
-    if text == LAST or (text[:-1].isdecimal() and text[-1:] in _UNITS):
+    if text == LAST or _SPAN.fullmatch(text):
         return text
     try:
         datetime.fromisoformat(text)
@@ -137,8 +140,18 @@ def _entries(ctx: Context, names: tuple[str, ...]) -> Iterator[Entry | None]:
                 )  # fmt: skip
             yield from entries(ctx.logs[own](), ctx.now)
         else:
-            text = ctx.files.read(name, MOST_BYTES).decode("utf-8", "replace")
-            yield from entries(text.splitlines(), ctx.now)
+            yield from entries(_text(ctx, name).splitlines(), ctx.now)
+
+
+def _text(ctx: Context, path: str) -> str:
+    """A log of the vault. PowerShell writes UTF-16, and says so with its first two bytes."""
+    try:
+        raw = ctx.files.read(path, MOST_BYTES)
+    except Refused as error:
+        fix = "split it, or list it under [logs] in this machine's config.toml: of those the last 64 MiB are read"
+        error.fix = error.fix or (fix if error.what == "the file is too big" else "")
+        raise
+    return raw.decode("utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig", "replace")
 
 
 def _start(since: str, now: datetime, memory: Memory) -> datetime | None:
