@@ -227,7 +227,7 @@ def _task(ctx: Context, name: str, box: Mailbox, message: Message) -> Change | N
         "status": box.tasks, "id": f"mail-{slug(name)[:24]}-{message.seq}-{key}", "model": "auto", "thinking": "off",
         "title": shorten(f"Message {message.seq}{sender} in {name}: {message.text}", 120),
     }  # fmt: skip
-    text = message.text.replace("\r\n", "\n").replace("\r", "\n")
+    text = message.text.replace("\r\n", "\n").replace("\r", "\n").replace("<%", "< %")  # Templater runs what is in it
     return Change(path, None, frontmatter.dump(header, text.strip() + "\n").encode("utf-8", "replace"))
 
 

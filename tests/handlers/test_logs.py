@@ -364,3 +364,13 @@ def test_a_since_that_is_none_is_refused(place: ModelPlace, since: str) -> None:
     place.write("a.log", LOG)
     with pytest.raises(Exception, match="since"):
         place.do(FakeModel(), "", path=["a.log"], since=since)
+
+
+def test_one_log_of_several_that_cannot_be_read_is_left_out_and_told(place: ModelPlace) -> None:
+    place.write("logs/a.log", LOG)
+    place.write("logs/b.log", b"\0" * (65 << 20))
+    result = place.do(FakeModel(), "", path=["logs"])
+    assert "36 messages" in result.findings[0]
+    assert result.findings[-1].startswith("left out: the file is too big, in logs/b.log")
+    with pytest.raises(Refused, match="too big"):
+        place.do(FakeModel(), "", path=["logs/b.log"])

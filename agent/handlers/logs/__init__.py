@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -92,7 +92,8 @@ def run(ctx: Context, params: LogsParams) -> Result:
         wish.until.timestamp() if wish.until else float("inf"),
         params.match or wish.text,
     )
-    mined = mine(_entries(ctx, names), memory.patterns, wanted=wanted, check=ctx.check)
+    left_out: list[str] = []
+    mined = mine(_entries(ctx, names, left_out), memory.patterns, wanted=wanted, check=ctx.check)
     picked: list[int] | None = None
     usage: tuple[Usage, ...] = ()
     confidence = None
@@ -102,10 +103,11 @@ def run(ctx: Context, params: LogsParams) -> Result:
         picked, usage, confidence = chosen(ctx, asked, "patterns", lines, unsure=unsure)
     memory.keep(ctx, mined)
     ctx.note(f"{mined.lines} lines of {', '.join(names)}: {len(mined.patterns)} patterns")
-    return result_of(
+    result = result_of(
         mined, Shown(names, wanted.level, since, params.top or wish.top or SHOWN, memory.first_time, picked), usage,
         confidence,
     )  # fmt: skip
+    return replace(result, findings=(*result.findings, *left_out))
 
 
 def _names(ctx: Context, params: LogsParams, asked: str, wish: Wish) -> tuple[str, ...]:
@@ -129,18 +131,27 @@ def _names(ctx: Context, params: LogsParams, asked: str, wish: Wish) -> tuple[st
     return (*dict.fromkeys(found), *listed)
 
 
-def _entries(ctx: Context, names: tuple[str, ...]) -> Iterator[Entry | None]:
+def _entries(ctx: Context, names: tuple[str, ...], left_out: list[str]) -> Iterator[Entry | None]:
+    """The entries of all logs. One of several that cannot be read is left out and told; the only one is refused."""
     for name in names:
-        kind, _, own = name.partition(":")
-        if kind == "log" and own:
-            if own not in ctx.logs:
-                raise Refused(
-                    f"no log is called '{own}' here", why="this machine's settings do not list it",
-                    fix=f'add [logs.{own}] with path = "/…" to this machine\'s config.toml',
-                )  # fmt: skip
-            yield from entries(ctx.logs[own](), ctx.now)
-        else:
-            yield from entries(_text(ctx, name).splitlines(), ctx.now)
+        try:
+            yield from entries(_lines(ctx, name), ctx.now)
+        except Refused as error:
+            if len(left_out) == len(names) - 1:
+                raise
+            left_out.append(f"left out: {error}")
+
+
+def _lines(ctx: Context, name: str) -> Iterable[str]:
+    own = name.removeprefix("log:")
+    if own == name:
+        return _text(ctx, name).splitlines()
+    if own not in ctx.logs:
+        raise Refused(
+            f"no log is called '{own}' here", why="this machine's settings do not list it",
+            fix=f'add [logs.{own}] with path = "/…" to this machine\'s config.toml',
+        )  # fmt: skip
+    return ctx.logs[own]()
 
 
 def _text(ctx: Context, path: str) -> str:
