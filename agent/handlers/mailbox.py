@@ -222,12 +222,13 @@ def _task(ctx: Context, name: str, box: Mailbox, message: Message) -> Change | N
     path = f"{INBOX}/mail/{slug(name)[:24]}-{message.seq}-{key}.md"
     if ctx.files.exists(path):
         return None
+    message = replace(message, text=message.text.replace("<%", "< %"))  # Templater runs what is in it
     sender = f" of {message.sender}" if message.sender else ""
     header = {
         "status": box.tasks, "id": f"mail-{slug(name)[:24]}-{message.seq}-{key}", "model": "auto", "thinking": "off",
-        "title": shorten(f"Message {message.seq}{sender} in {name}: {message.text}", 120),
+        "title": shorten(f"Message {message.seq}{sender.replace('<%', '< %')} in {name}: {message.text}", 120),
     }  # fmt: skip
-    text = message.text.replace("\r\n", "\n").replace("\r", "\n").replace("<%", "< %")  # Templater runs what is in it
+    text = message.text.replace("\r\n", "\n").replace("\r", "\n")
     return Change(path, None, frontmatter.dump(header, text.strip() + "\n").encode("utf-8", "replace"))
 
 
