@@ -117,6 +117,9 @@ def _box(ctx: Context, params: MailboxParams) -> tuple[str, Mailbox]:
     """The mailbox that is meant: by name, by an address in the text, or the only one. A request in plain English may
     name another; then nothing is polled."""
     known = ctx.mailboxes
+    if not known:
+        fix = 'add [mailboxes.NAME] with url = "https://…" to this machine\'s config.toml'
+        raise Refused("no mailbox is listed on this machine", fix=fix)
     listed = ", ".join(sorted(known)) or "none"
     if params.box:
         if params.box not in known:

@@ -270,6 +270,13 @@ def test_a_number_that_is_too_long_is_never_cut(house: House, server: Server) ->
     assert server.seen("/mailbox/ack") == []
 
 
+def test_without_any_mailbox_the_report_says_how_to_list_one(house: House) -> None:
+    house.config.write_text(FAST)
+    house.drop("a.md", "---\nstatus: open\n---\nCheck the mailbox for new messages\n")
+    assert [*ended(house).values()] == ["failed"]
+    assert "To fix it: add [mailboxes.NAME] with url" in (house.report("a") or "").replace("\\", "")
+
+
 # -- forward -------------------------------------------------------------------------------------------------------
 
 
