@@ -105,10 +105,13 @@ class Sandbox:
         words = f"bubblewrap, {net}"
         return Ready(arguments(found.path, argv, box), given, words, True)
 
-    def words(self) -> str:
-        """What is in force for checks, for people."""
+    def words(self, *, used: bool = True) -> str:
+        """What is in force for checks, for people. When no command is there that it would be `used` for, it is looked
+        up and not tried out: that takes longer than all the rest of `gofer status`."""
         if self.level == "full":
             return 'none, as sandbox.level = "full" says: checks run with the rights of the worker'
+        if not used and (path := _lookup(self.env)):
+            return f"bubblewrap is there ({path}); no registered command needs it yet"
         found = self.found
         if found.path:
             return f"bubblewrap works ({found.path}): checks run shut in"
@@ -121,10 +124,14 @@ def find(env: Mapping[str, str]) -> Found:
     """Look for bubblewrap on the worker's PATH and try it out. The answer is believed for a minute."""
     if sys.platform != "linux":
         return Found(None, "bubblewrap is for Linux only", WITHOUT)
-    path = shutil.which("bwrap", path=env.get("PATH", os.defpath))
+    path = _lookup(env)
     if path is None:
         return Found(None, "bubblewrap is not there", f"{INSTALL}; {WITHOUT}")
     return _tried(path, int(time.monotonic() / _BELIEVED))
+
+
+def _lookup(env: Mapping[str, str]) -> str | None:
+    return shutil.which("bwrap", path=env.get("PATH", os.defpath)) if sys.platform == "linux" else None
 
 
 @lru_cache(maxsize=8)

@@ -279,6 +279,11 @@ class Survey:
         """The sandbox around checks, as this machine's settings wish it."""
         return Sandbox(self.settings.sandbox.level, self.env)
 
+    @property
+    def shuts_in(self) -> bool:
+        """Whether a command is registered that belongs into the sandbox."""
+        return bool(self.settings.checks) or any(one.sandbox for one in self.settings.executors.values())
+
     def problems(self, items: list[Item]) -> list[dict[str, str]]:
         """What needs a person, each with where and one thing to do."""
         found = [_problem(f.what, f.where, f.fix) for f in self.settings.findings]

@@ -60,7 +60,7 @@ def collect(root: Path) -> dict[str, Any]:
         "stopped": bool(stop),
         "stopped_by": stop,
         "watching": survey.board.get("watching", "") if survey.working else "",
-        "sandbox": survey.sandbox.words(),
+        "sandbox": survey.sandbox.words(used=survey.shuts_in),
         "quiet_beats": survey.board.get("quiet_beats", 0),
     }
 

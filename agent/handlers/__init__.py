@@ -2,58 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from importlib import import_module
 
-from agent.handlers import (
-    answer,
-    ask,
-    backlog,
-    branch,
-    classify,
-    compose,
-    config_edit,
-    extract,
-    fetch,
-    file,
-    forward,
-    git,
-    heartbeat,
-    logs,
-    mailbox,
-    organize,
-    research,
-    run_checks,
-    status,
-    summarize,
-    undo,
-)  # fmt: skip
 from agent.handlers.base import Handler
 from agent.vault.values import Decision, Who
 
-HANDLERS: Mapping[str, Handler] = {
-    "answer": answer.ANSWER,
-    "ask": ask.HANDLER,
-    "backlog": backlog.HANDLER,
-    "branch": branch.HANDLER,
-    "claim-handoff": answer.CLAIM,
-    "classify": classify.HANDLER,
-    "compose": compose.HANDLER,
-    "config": config_edit.HANDLER,
-    "extract": extract.HANDLER,
-    "fetch": fetch.HANDLER,
-    "file": file.HANDLER,
-    "forward": forward.HANDLER,
-    "git": git.HANDLER,
-    "heartbeat": heartbeat.HANDLER,
-    "research": research.HANDLER,
-    "logs": logs.HANDLER,
-    "mailbox": mailbox.HANDLER,
-    "organize": organize.HANDLER,
-    "status": status.HANDLER,
-    "summarize": summarize.HANDLER,
-    "test": run_checks.HANDLER,
-    "undo": undo.HANDLER,
-}
+
+class Registry(MutableMapping[str, Handler]):
+    """Handlers by type. The module of a type is imported when it is first asked for: `gofer status` needs few of them,
+    and all together take longer than everything else that it does."""
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        """`places`: `module:NAME` below this package, by type."""
+        self._known: dict[str, str | Handler] = dict(places)
+
+    def __getitem__(self, type_: str) -> Handler:
+        found = self._known[type_]
+        if isinstance(found, str):
+            module, _, name = found.partition(":")
+            found = self._known[type_] = getattr(import_module(f"{__name__}.{module}"), name)
+        return found
+
+    def __setitem__(self, type_: str, handler: Handler) -> None:
+        self._known[type_] = handler
+
+    def __delitem__(self, type_: str) -> None:
+        del self._known[type_]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __contains__(self, type_: object) -> bool:
+        return type_ in self._known
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+HANDLERS: Mapping[str, Handler] = Registry(
+    {
+        "answer": "answer:ANSWER",
+        "ask": "ask:HANDLER",
+        "backlog": "backlog:HANDLER",
+        "branch": "branch:HANDLER",
+        "claim-handoff": "answer:CLAIM",
+        "classify": "classify:HANDLER",
+        "compose": "compose:HANDLER",
+        "config": "config_edit:HANDLER",
+        "extract": "extract:HANDLER",
+        "fetch": "fetch:HANDLER",
+        "file": "file:HANDLER",
+        "forward": "forward:HANDLER",
+        "git": "git:HANDLER",
+        "heartbeat": "heartbeat:HANDLER",
+        "research": "research:HANDLER",
+        "logs": "logs:HANDLER",
+        "mailbox": "mailbox:HANDLER",
+        "organize": "organize:HANDLER",
+        "status": "status:HANDLER",
+        "summarize": "summarize:HANDLER",
+        "test": "run_checks:HANDLER",
+        "undo": "undo:HANDLER",
+    }
+)
 
 
 def is_quick(decision: Decision, *, lead_acts: bool = False) -> bool:
