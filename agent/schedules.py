@@ -231,8 +231,11 @@ class Schedules:
         return self._looked[0]
 
     def late(self, running: Collection[str]) -> dict[str, str]:
-        """The files of schedules that do not run although it is long time for them, each with a sentence."""
+        """The files of schedules that do not run although it is long time for them, each with a sentence; none for who
+        only exchanges with the remote, and never looked what is due."""
         found, now = {}, self.now
+        if self._since is None:
+            return {}
         for path, known in self._known.items():
             start = self._next(known.schedule, now, ()) if known.schedule and path not in running else None
             if start and start <= now and known.schedule and opens_at(self.hours, now.astimezone()):
