@@ -293,8 +293,8 @@ class Survey:
         """The sandbox around checks, as this machine's settings wish it."""
         return Sandbox(self.settings.sandbox.level, self.env)
 
-    def problems(self, items: list[Item]) -> list[dict[str, str]]:
-        """What needs a person, each with where and one thing to do."""
+    def problems(self, items: list[Item], *, elsewhere: bool = False) -> list[dict[str, str]]:
+        """What needs a person, each with where and one thing to do. `elsewhere`: another machine has a worker."""
         found = [_problem(f.what, f.where, f.fix) for f in self.settings.findings]
         self.router.matrix()
         if problem := self.router.problem:
@@ -320,9 +320,9 @@ class Survey:
         found += [_broken(item) for item in broken]
         ready = [item for item in items if item.state == Status.OPEN]
         if ready and not self.working:
-            found.append(
-                _problem(f"{counted(len(ready), 'task')} ready and no worker runs here", str(self.root), "gofer run")
-            )
+            what = f"{counted(len(ready), 'task')} ready and no worker runs here"
+            fix = "gofer sync, and a worker of another machine takes it; or gofer run" if elsewhere else "gofer run"
+            found.append(_problem(what, str(self.root), fix))
         return found
 
     def _handoffs(self) -> Iterator[dict[str, str]]:

@@ -36,7 +36,7 @@ class NotReadable(ValueError):
 
 
 def html(data: bytes, _: int, charset: str) -> dict[str, Any]:
-    """The main text of a page as Markdown, by trafilatura, which also finds out the encoding of one that states none."""
+    """The main text of a page as Markdown, by trafilatura, which guesses the encoding where none is stated."""
     import trafilatura  # noqa: PLC0415  (a PDF does not need it)
 
     page = _decoded(data, charset)

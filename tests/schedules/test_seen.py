@@ -138,6 +138,17 @@ def test_status_counts_a_run_that_is_due_and_waits(tmp_path: Path) -> None:
         assert json.loads(vault.gofer("status", "--json").stdout)["data"]["queue"]["waiting"] == 1
 
 
+def test_retry_and_cancel_of_a_schedule_say_that_they_take_a_run_of_it(tmp_path: Path) -> None:
+    vault = make_vault(tmp_path)
+    schedule(vault, "log", line("every: 30m"))
+    for verb in ("retry", "cancel"):
+        done = vault.gofer(verb, "log")
+        assert done.returncode != 0
+        assert f"'log' is a schedule, and gofer {verb} takes one of its runs" in done.stderr
+        assert "gofer show log names them" in done.stderr
+    assert "no finished task" in vault.gofer("retry", "nosuch").stderr
+
+
 def test_list_says_that_the_vault_is_stopped(tmp_path: Path) -> None:
     vault = make_vault(tmp_path)
     schedule(vault, "log", line("every: 30m"))
