@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent import __version__, facts
 from agent.claims import NAMESPACES, Probed, probe, remember
+from agent.config.environment import local_config_path
 from agent.confining import commands
 from agent.doctoring import Check, model_side
 from agent.errors import GoferError
@@ -136,7 +137,8 @@ def _settings(survey: Survey) -> Iterator[Check]:
     for finding in survey.settings.findings:
         yield Check("settings", False, f"{finding.what} ({finding.where})", finding.fix)
     if not survey.settings.findings:
-        yield Check("settings", True, "gofer.toml and the machine's own settings are in order")
+        own = local_config_path(survey.env)
+        yield Check("settings", True, f"gofer.toml and this machine's own, {own}, are in order")
     rows = len(survey.router.matrix().rows)
     if problem := survey.router.problem:
         yield Check("matrix", False, f"{problem.what} ({problem.where}): {problem.why}", problem.fix)

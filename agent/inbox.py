@@ -106,8 +106,8 @@ class Inbox:
                 ignored.append((path, why))
                 continue
             info = entry.stat(follow_symlinks=False)
-            if trouble := _trouble(info):
-                refused.append(Drop(path, None, _signature(info), refused=trouble))
+            if trouble := _unspeakable(path) or _trouble(info):
+                refused.append(Drop(_spoken(path), None, _signature(info), refused=trouble))
                 continue
             still = self._still.get(path)
             if still is None or still.signature != _signature(info):
@@ -193,6 +193,16 @@ class Inbox:
 
 def _signature(info: os.stat_result) -> Signature:
     return info.st_dev, info.st_ino, info.st_size, info.st_ctime_ns
+
+
+def _unspeakable(path: str) -> str:
+    """Why no file that Gofer writes, and perhaps no other machine, can hold this path, "" when they can (W20)."""
+    return "" if _spoken(path) == path else "its name is not UTF-8: rename it"
+
+
+def _spoken(path: str) -> str:
+    """A path as it can be written: what is not UTF-8 in it is replaced."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _trouble(info: os.stat_result) -> str:

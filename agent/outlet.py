@@ -13,7 +13,7 @@ from agent.handlers.answer import expired
 from agent.intake import CANCEL, Intake
 from agent.journal import Journal, Record
 from agent.publish import Published, Publisher
-from agent.records import Scribe
+from agent.records import HEARTBEAT, Scribe
 from agent.runner import Run, Timed
 from agent.text import utc
 from agent.vault.layout import LEDGER, approval_path
@@ -56,7 +56,8 @@ class Outlet:
                 self.intake.give_back(run.drop.key)
                 self.intake.schedules.ran(run.task.id, QUIET, utc(run.started + timedelta(seconds=seconds)))
                 self.intake.holding.finish([run.task.id])
-                self.journal.count_quiet(1)
+                if run.decision.type == HEARTBEAT:
+                    self.journal.count_quiet(1)
                 self.intake.more = True  # the next run of it may be due by now
             elif asked := self.intake.approvals.ask(run, end, run.worker or self.worker, _finished(run, seconds)):
                 run.folder.close("planned: it waits for a tick")

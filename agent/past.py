@@ -80,6 +80,7 @@ class Past:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(place)
+        os.utime(place)  # its 90 days begin anew
         return change
 
     def prune(self, now: datetime) -> None:

@@ -13,6 +13,7 @@ from agent.text import utc
 
 KEEP_DAYS = 30
 LINE = 2000  # characters of one log line
+_PLAIN = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW  # a command that worked here may have left a link
 
 
 class RunFolder:
@@ -24,7 +25,7 @@ class RunFolder:
         self.path, self._gate, self._log = path, gate, -1
         with suppress(OSError):
             path.mkdir(parents=True, exist_ok=True)
-            self._log = os.open(path / "run.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._log = os.open(path / "run.log", _PLAIN | os.O_APPEND, 0o600)
 
     def note(self, line: str) -> None:
         """Add one line to the log, with the time. After the end of the run it is not heard any more."""
@@ -40,7 +41,7 @@ class RunFolder:
     def keep(self, name: str, text: str) -> None:
         """Put a file beside the log."""
         with suppress(OSError):
-            handle = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            handle = os.open(self.path / name, _PLAIN | os.O_TRUNC, 0o600)
             try:
                 os.write(handle, text.encode("utf-8", "replace"))
             finally:

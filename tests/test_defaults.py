@@ -18,7 +18,7 @@ from agent.errors import Usage
 REPOSITORY = Path(__file__).parent.parent
 TYPES_WITH_A_SAMPLE = {
     "file", "git", "status", "heartbeat", "summarize", "ask", "extract", "compose", "classify", "branch", "config",
-    "handoff", "research", "logs", "backlog", "mailbox", "forward", "fetch", "organize", "test",
+    "handoff", "research", "logs", "backlog", "mailbox", "forward", "fetch", "organize", "test", "undo", "answer",
 }  # fmt: skip
 
 

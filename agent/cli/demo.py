@@ -32,7 +32,7 @@ TASKS = {
     'alert: ["price < 150"]\n---\n# Price of a token pair\n',
     "daily.md": "Tidy memory/daily\n",
     "log.md": "List the recurring errors in memory/logs/worker.log\n",
-    "status.md": "Post a status report with the current queue and the last five runs\n",
+    "status.md": "Post a status report\n",
     "summary.md": "---\ntitle: Summary of the meeting\n---\nSummarize memory/meeting.md in three bullets\n",
     "question.md": "What is 25 × 4?\n",
     "review.md": "---\ntitle: Review of PR 214\nthinking: high\n---\nReview PR #214 and leave substantive comments\n",

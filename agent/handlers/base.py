@@ -163,7 +163,7 @@ class Recipient(Protocol):
     @property
     def idempotent(self) -> bool: ...
 
-    def send(self, text: str, key: str) -> Reply: ...  # raises as `Web.post` does
+    def send(self, text: str, key: str) -> Reply: ...  # raises as `Web.post` does; its `url` is the host's alone
 
 
 @dataclass(frozen=True, slots=True)

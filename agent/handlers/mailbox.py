@@ -1,7 +1,7 @@
 """The `mailbox` type: fetch what is new, keep it, acknowledge it, report it; each message may become a task.
 
 At least once: what was fetched is on this machine's disk before it is acknowledged, and stays there until a report that
-holds it is known to be out. Only when a worker dies in between is a message reported twice.
+holds it is known to be out. Only when a worker dies in between, or another poll begins, is a message reported twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from agent.errors import Doubt, GoferError, Refused, ServerAway
 from agent.handlers.base import Context, Handler, Mailbox, Message, Params
 from agent.text import shorten, slug, utc
 from agent.vault.layout import INBOX, REPORTS
-from agent.vault.values import Change, HandoffReason, Result, Role, Section, Tier
+from agent.vault.values import Change, HandoffReason, Result, Role, Section, Status, Tier
 
 CURSORS = f"{REPORTS}/mailboxes"  # one small file for each mailbox and worker: no file has two writers
 LIMIT = 120.0  # seconds
@@ -117,6 +117,9 @@ def _box(ctx: Context, params: MailboxParams) -> tuple[str, Mailbox]:
     """The mailbox that is meant: by name, by an address in the text, or the only one. A request in plain English may
     name another; then nothing is polled."""
     known = ctx.mailboxes
+    if not known:
+        fix = 'add [mailboxes.NAME] with url = "https://…" to this machine\'s config.toml'
+        raise Refused("no mailbox is listed on this machine", fix=fix)
     listed = ", ".join(sorted(known)) or "none"
     if params.box:
         if params.box not in known:
@@ -165,11 +168,12 @@ def _acknowledge(ctx: Context, box: Mailbox, memory: Memory, params: MailboxPara
 
 
 def _is_out(ctx: Context, task: str) -> bool:
-    """Whether the report of a task is known to be out."""
-    if any(entry.get("task") == task for entry in ctx.facts().get("recent") or ()):
-        return True
-    with suppress(Refused):
-        return bool(task) and ctx.files.exists(f"outbox/{task}.md")
+    """Whether the report that tells the messages of a task is known to be out. One that says `failed` tells none."""
+    for entry in ctx.facts().get("recent") or ():
+        if entry.get("task") == task:
+            return bool(entry.get("status") == Status.DONE)
+    with suppress(Refused, FileNotFoundError):
+        return bool(task) and b"\nstatus: done\n" in ctx.files.read(f"outbox/{task}.md")
     return False
 
 
@@ -192,7 +196,8 @@ def _result(
     count = f"{len(kept)} new message{'s' * (len(kept) != 1)}" if kept else "Nothing new"
     findings = [f"{count} in the mailbox '{name}'" + (f", up to number {memory.seq}" if memory.seq is not None else "")]
     if repeated:
-        findings.append(f"{repeated} of them were fetched before by a run that was cut off, and may have been told")
+        why = "were fetched before by a run whose report was not out yet: it may tell them too"
+        findings.append(f"{repeated} of them {why}")
     if told:
         findings.append(told)
     tasks = [change for message in kept if (change := _task(ctx, name, box, message))]
@@ -220,10 +225,11 @@ def _task(ctx: Context, name: str, box: Mailbox, message: Message) -> Change | N
     path = f"{INBOX}/mail/{slug(name)[:24]}-{message.seq}-{key}.md"
     if ctx.files.exists(path):
         return None
+    message = replace(message, text=message.text.replace("<%", "< %"))  # Templater runs what is in it
     sender = f" of {message.sender}" if message.sender else ""
     header = {
         "status": box.tasks, "id": f"mail-{slug(name)[:24]}-{message.seq}-{key}", "model": "auto", "thinking": "off",
-        "title": shorten(f"Message {message.seq}{sender} in {name}: {message.text}", 120),
+        "title": shorten(f"Message {message.seq}{sender.replace('<%', '< %')} in {name}: {message.text}", 120),
     }  # fmt: skip
     text = message.text.replace("\r\n", "\n").replace("\r", "\n")
     return Change(path, None, frontmatter.dump(header, text.strip() + "\n").encode("utf-8", "replace"))

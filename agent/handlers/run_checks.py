@@ -86,7 +86,8 @@ def _wishes(ctx: Context, params: TestParams) -> list[Wish]:
             raise Refused(
                 f"no check is registered as '{shorten(name, 60)}' here",
                 why=f"this machine registers {', '.join(known) or 'none'}",
-                fix="use one of these names, or add it to this machine's config.toml",
+                fix=("use one of these names, or " if known else "")
+                + "add [checks.<name>] to this machine's config.toml",
             )
     if len(params.check) > MOST:
         raise Refused(f"{len(params.check)} checks are too many for one task", why=f"{MOST} are the most")

@@ -79,7 +79,8 @@ def render(done: Iterable[Action]) -> str:
 
 def parse(text: str) -> tuple[Action, ...]:
     """The actions in a change journal. Raises ValueError when it is not one: anybody who can push can write it."""
-    return tuple(_parse(text.splitlines()))
+    # Not `splitlines`: a name may hold what ends a line for Python and not for JSON, such as U+2028.
+    return tuple(_parse(text.removesuffix("\n").split("\n"))) if text else ()
 
 
 def _parse(lines: Sequence[str]) -> Iterator[Action]:

@@ -22,7 +22,9 @@ APPROVE, REJECT = "- [ ] Approve\n", "- [ ] Reject\n"
 TITLE_LIMIT = 200  # characters
 WHY_LIMIT = 300  # characters of a reason
 
-_BOXES = re.compile(r"^- \[([ xX])\] Approve\n- \[([ xX])\] Reject([^\n]*)\n\n\Z", re.M)
+# Obsidian's Tasks plugin writes the day behind a box that is ticked.
+_DAY = r"(?: ✅ [0-9]{4}-[0-9]{2}-[0-9]{2})?[ \t]*"
+_BOXES = re.compile(rf"^- \[([ xX])\] Approve{_DAY}\n- \[([ xX])\] Reject([^\n]*?){_DAY}\n\n\Z", re.M)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,28 @@ _NOTES = frozenset(
     ["created", "modified", "updated", "date", "author", "description", "project", "area", "up", "related"]
 )
 _FINISHED = frozenset(["source", "report", "finished", "worker"])
+# pydantic's types of errors, as https://docs.pydantic.dev/latest/errors/validation_errors/ lists them.
+_KINDS = {
+    "tuple_type": "it must be text, or a list of texts",
+    "list_type": "it must be text, or a list of texts",
+    "dict_type": "it must be names with their values, indented below it",
+    "string_type": "it must be one text, no list and nothing with parts of its own",
+    "int_": "it must be a whole number",
+    "float_": "it must be a number",
+    "decimal_": "it must be a number",
+    "bool_": "it must be true or false",
+    "date_": "it must be a date like 2026-11-20",
+}
+_MEASURES = {
+    "greater_than_equal": "it must be at least {ge}",
+    "greater_than": "it must be more than {gt}",
+    "less_than_equal": "it must be at most {le}",
+    "less_than": "it must be less than {lt}",
+    "string_too_long": "it has more than {max_length} characters",
+    "string_too_short": "it has fewer than {min_length} characters",
+    "too_long": "it has more than {max_length} entries",
+    "finite_number": "it must be a number",
+}
 _NOTE_PROPERTIES = _OBSIDIAN | _NOTES | _FINISHED
 
 
@@ -63,6 +85,15 @@ def _takes_list(annotation: Any) -> bool:
     return any(kind in (list, tuple, set, frozenset) for kind in kinds) and str not in get_args(annotation)[1:]
 
 
+def _in_words(fault: Mapping[str, Any]) -> str:
+    """Why a value is not valid, for people who know nothing of types."""
+    kind, limits = str(fault["type"]), fault.get("ctx", {})
+    if kind in _MEASURES:
+        return _MEASURES[kind].format(**limits)
+    found = next((words for part, words in _KINDS.items() if kind.startswith(part)), "")
+    return found or str(fault["msg"]).removeprefix("Value error, ")
+
+
 def _bad_params(task: Task, model: type[BaseModel], error: ValidationError, keys: Mapping[str, str]) -> BadHeader:
     names = [field.alias or name for name, field in model.model_fields.items()]
     known = f"it knows {', '.join(names)}" if names else "it has no parameters"
@@ -87,7 +118,7 @@ def _bad_params(task: Task, model: type[BaseModel], error: ValidationError, keys
             whole = frontmatter.amend(whole, {name: ""})
         else:
             near = nearest(str(fault["input"]), expected)
-            why = str(fault["msg"]).removeprefix("Value error, ")
+            why = _in_words(fault)
             fix = f"did you mean `{key}: {near}`?" if near else "correct it, or delete the line"
             told = (f"the parameter `{key}` is not valid" if key else "the parameters do not fit together", why, fix)
             whole = frontmatter.amend(whole, {key: near}) if near else frontmatter.without(whole, key)

@@ -87,7 +87,8 @@ def exchanged(call: Call, tls: ssl.SSLContext | None, check: Callable[[], None])
     except httpcore.ConnectError as error:
         raise _broken(call, wire, str(error), "look whether it runs and is reached from here") from error
     except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError) as error:
-        raise _broken(call, wire, str(error) or "the connection broke") from error
+        why = "its answer is no HTTP" if str(error).startswith("illegal") else str(error)  # h11 speaks as a server does
+        raise _broken(call, wire, why or "the connection broke") from error
     finally:
         connection.close()
 

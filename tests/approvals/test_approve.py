@@ -158,6 +158,25 @@ def test_the_verb_says_what_it_cannot_approve(vault: Vault) -> None:
     assert (said.returncode, "it is approved already" in said.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "box", ["[X] Approve", "[x] Approve  ", "[x] Approve ✅ 2026-11-26", "[x] Approve ✅ 2026-11-26 "]
+)
+def test_editors_and_plugins_tick_in_their_own_way(vault: Vault, box: str) -> None:
+    task = ask(vault)
+    text = file(vault, task).read_text("utf-8").replace("[ ] Approve", box)
+    vault.write(f"outbox/approvals/{task}.md", text.replace("\n", "\r\n"))
+    assert vault.run_once(ok=(0,))["done"] == 1
+    assert moved(vault)
+
+
+def test_a_plugins_date_is_no_part_of_the_reason(vault: Vault) -> None:
+    task = ask(vault)
+    text = file(vault, task).read_text("utf-8").replace("[ ] Reject", "[x] Reject too early ✅ 2026-11-26")
+    vault.write(f"outbox/approvals/{task}.md", text)
+    vault.run_once(ok=(0, 1))
+    assert "too early\n" in vault.reports()[task] and "✅" not in vault.reports()[task]
+
+
 SPOILT: dict[str, tuple[Callable[[str], str], str]] = {
     "both boxes": (lambda t: t.replace("[ ] Approve", "[x] Approve").replace("[ ] Reject", "[x] Reject"), "both boxes"),
     "another target": (lambda t: _approved(t).replace("archive/a.md", "archive/b.md"), "plan in it was changed"),

@@ -31,7 +31,7 @@ def quiet_beat(place: Place, size: Size) -> Iterator[Row]:
         _beat(desk, "first")  # its process starts and imports what it needs; and it tells that no model is there
         until(lambda: bool(desk.outlet.publish(datetime.now(UTC)).records), 30, "the first report")
         before = vault.git("rev-parse", "HEAD")
-        times = [_beat(desk, "beat") for _ in range(size.beats)]
+        times = [_beat(desk, f"beat-{number}") for number in range(size.beats)]
         commits, quiet = vault.git("rev-parse", "HEAD") != before, desk.journal.quiet == size.beats
     finally:
         desk.close()
@@ -61,7 +61,7 @@ def _vault_with_notes(place: Place, count: int) -> Vault:
 def _beat(desk: Desk, name: str) -> tuple[float, float]:
     """One scheduled beat; seconds of processor time here and in the worker process."""
     here, there = time.process_time(), _spent(_worker(desk))
-    raw, now = b"---\ntype: heartbeat\n---\nBeat\n", datetime.now(UTC)
+    raw, now = b"---\ntype: heartbeat\nevery: 30m\n---\nBeat\n", datetime.now(UTC)
     drop = Drop("inbox/schedules/beat.md", raw, (0, 0, 0, 0))
     task = replace(read_task(raw, drop.path, scheduled=True), id=name)
     decision = desk.router.route(task)

@@ -90,6 +90,21 @@ def test_a_server_that_is_down_is_a_failed_run_that_says_what_was_last(house: Ho
     assert "## Raw Data\n```text\n(none)" in report
 
 
+def test_s25_a_server_that_echoes_a_secret_keeps_no_history_out_of_git(house: House, server: Server) -> None:
+    _open(house, server)
+    secret = "5ecret-of-this-machine"
+    server.on("/x", json_say({"price": 12, "echo": f"hello {secret}"}))
+    house.env["HOUSE_TOKEN"] = secret
+    house.drop(
+        "e.md", f"---\nstatus: open\ntype: fetch\nurl: {server.url}/x\nfields: [price = price, echo = echo]\n---\n"
+    )
+    assert [record.status for record in house.drain()] == ["done"]
+    (path,) = (house.root / "memory/qwen-worker/data-reports").rglob("*.csv")
+    assert "12,hello [redacted:known-value]" in path.read_text()
+    assert path.name in house.git("ls-files")
+    assert secret.encode() not in house.objects()
+
+
 def test_a_request_in_plain_english_finds_its_address(house: House, server: Server) -> None:
     house.config.write_text(QUICK + server.config, "utf-8")
     server.on("/api/v2/status.json", json_say({"page": {"id": "x"}, "status": {"indicator": "none"}}))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.desk import Desk
-from agent.handlers.heartbeat import wording
+from agent.handlers import wording
 from agent.road import road
 from agent.text import parse_utc
 from tests.e2e.support import QUICK, House, eventually

@@ -174,6 +174,21 @@ def test_a_list_in_a_folder_is_found_by_its_name(tmp_path: Path) -> None:
         place.do(FakeModel(), "List the backlog by section")
 
 
+def test_what_gofer_itself_keeps_under_that_name_is_no_list(tmp_path: Path) -> None:
+    place = ModelPlace(tmp_path, HANDLER)
+    for own in (
+        "inbox/templates/backlog.md",
+        "prompts/backlog.md",
+        "memory/tasks/2026-11/backlog.md",
+        "outbox/backlog.md",
+    ):
+        place.write(own, "- [ ] no item\n")
+    with pytest.raises(Refused, match="no note has that name"):
+        place.do(FakeModel(), "")
+    place.write("projects/BACKLOG.md", "- [ ] One\n")
+    assert place.do(FakeModel(), "").findings[0].startswith("projects/BACKLOG.md: 1 item")
+
+
 def test_no_list_and_no_items_are_told(place: ModelPlace) -> None:
     with pytest.raises(Refused, match=r"there is no such list, in docs/none\.md"):
         place.do(FakeModel(), "", path="docs/none.md")

@@ -467,7 +467,7 @@ def test_a_redirect_within_the_server_is_followed(place: Place, server: Server) 
         ("url: https://a.example/x\nheaders: [Host = b]", "is set by Gofer alone"),
         ("url: https://a.example/x\nsource: coin", "give `url`, or `source`"),
         ("alert: a < 1", "give `url`, or `source`"),
-        ("url: https://a.example/x\nmax_pages: 1000", "less than or equal to 50"),
+        ("url: https://a.example/x\nmax_pages: 1000", "it must be at most 50"),
     ],
 )
 def test_a_task_that_cannot_be_used_says_how_it_is_written(place: Place, server: Server, text: str, told: str) -> None:

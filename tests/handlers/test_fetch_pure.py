@@ -145,6 +145,37 @@ def test_what_is_no_decimal_number_is_none(text: str) -> None:
     assert number(text) is None
 
 
+@pytest.mark.parametrize("copies", [".".join(["[@,@,@,@,@,@,@,@,@,@]"] * 10), "|".join(["[@,[@,@,@]]"] * 9),
+                                    ".".join(["{a:@,b:@}"] * 12)])  # fmt: skip
+def test_s18_a_path_that_multiplies_the_answer_is_refused(copies: str) -> None:
+    with pytest.raises(ValueError, match="copies the answer more than"):
+        grammar.expression(copies)
+
+
+@pytest.mark.parametrize("path", ["[a, b, c]", "max_by(pairs, &volume.h24).priceUsd", "sum(assets[].download_count)",
+                                  "{a: x.y, b: join(',', [p, q])}", "a[?b > `1`].{k: v, w: z} | [0]"])  # fmt: skip
+def test_paths_of_every_day_are_taken(path: str) -> None:
+    assert grammar.expression(path) == path
+
+
+@pytest.mark.parametrize("name", ["X-Access-Token", "Private-Token", "X-CMC_PRO_API_KEY", "X-Auth-Key", "apikey",
+                                  "x-cg-demo-api-key", "Set-Cookie", "X-Secret", "X-Api-Key"])  # fmt: skip
+def test_s25_a_header_that_says_who_asks_names_a_secret(name: str) -> None:
+    assert grammar.header(f"{name} = secret:api") == (name, "", "api")
+    with pytest.raises(ValueError, match="may only name a secret"):
+        grammar.header(f"{name} = 0123456789")
+
+
+@pytest.mark.parametrize("name", ["Accept", "X-Requested-With", "If-Match", "X-Author", "X-Monkey", "Accept-Language"])
+def test_other_headers_say_what_they_like(name: str) -> None:
+    assert grammar.header(f"{name} = x") == (name, "x", "")
+
+
+def test_a_number_of_thousands_of_digits_is_told_so() -> None:
+    with pytest.raises(NotJson, match="a number in it has thousands of digits"):
+        decode(b'{"a": ' + b"9" * 5000 + b"}")
+
+
 def test_jmespath_can_count_with_the_numbers() -> None:
     found = decode(b'{"p": [{"n": "a", "v": 1.50}, {"n": "b", "v": 2.5}]}')
     source = Source(

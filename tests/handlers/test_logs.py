@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from agent.errors import Doubt, Refused
 from agent.handlers.base import Context
 from agent.handlers.logs import HANDLER, LogsParams, by_code
-from agent.handlers.logs.drain import PATTERNS, REST, Tree, masked
+from agent.handlers.logs.drain import PATTERNS, REST, SIBLINGS, Tree, masked
 from agent.handlers.logs.lines import Entry, entries, entry
 from agent.handlers.logs.mining import Mined, mine
+from agent.handlers.logs.report import Shown, result_of
 from agent.handlers.logs.request import read_wish
 from agent.models.fake import FakeModel
 from agent.vault.params import read_params
@@ -60,6 +61,10 @@ def mined(lines: list[str], known: tuple[str, ...] = ()) -> Mined:
             '{"time":"2026-11-20T09:30:00Z","severity":"ERROR","message":"gone"}', "2026-11-20T09:30:00+00:00", "error",
             "gone",
         ),
+        (
+            '{"ts": 1795167000000000000, "level": "warn", "msg": "in ns"}', "2026-11-20T09:30:00+00:00", "warning",
+            "in ns",
+        ),
         ("level=error msg=\"x\"", None, "error", 'level=error msg="x"'),
         ("ValueError: not a number", None, "error", "ValueError: not a number"),
         ("2026-13-45T99:00:00Z broken time", None, "", "broken time"),
@@ -69,6 +74,19 @@ def mined(lines: list[str], known: tuple[str, ...] = ()) -> Mined:
 )  # fmt: skip
 def test_the_usual_forms_of_a_line_are_read(line: str, when: str | None, level: str, message: str) -> None:
     assert entry(line, NOW) == Entry(at(when) if when else None, level, message)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0001-01-01 00:00:00+14:00 ERROR y", "9999-12-31T23:59:59-12:00 ERROR z", "1969-12-31T23:59:59Z x",
+        '{"time": 1e999, "msg": "x"}', '{"time": -1e300, "msg": "x"}', '{"time": NaN, "msg": "x"}',
+        f'{{"time": 1{"0" * 400}, "msg": "x"}}', '1.1.1.1 - - [01/Jan/0001:00:00:00 +1400] "GET / HTTP/1.1" 500 1',
+    ],
+)  # fmt: skip
+def test_a_time_that_no_clock_can_show_is_none(line: str) -> None:
+    assert entry(line, NOW).at is None
+    result_of(mined([line, "2026-11-20T09:30:00Z ok"]), Shown(("a.log",), "", None, 20, False))
 
 
 def test_a_time_without_a_zone_is_of_the_zone_that_is_given() -> None:
@@ -123,6 +141,14 @@ def test_patterns_are_bounded_and_nothing_is_left_out_of_the_count() -> None:
     assert len(tree.patterns) <= PATTERNS + 1
     assert sum(p.count for p in tree.patterns) == len(kinds)
     assert any(p.text == REST for p in tree.patterns)
+
+
+def test_lines_that_are_all_unlike_cost_no_more_than_so_many_comparisons() -> None:
+    tree = Tree()
+    for n in range(600):
+        tree.of(f"1{n} " + " ".join(f"{chr(97 + n % 26)}{chr(97 + n // 26)}{k}x" for k in range(5))).count += 1
+    assert len(tree.patterns) <= SIBLINGS + 1
+    assert sum(p.count for p in tree.patterns) == 600
 
 
 @given(st.lists(st.text(alphabet="ab 1<*>", max_size=30), max_size=40))
@@ -208,7 +234,7 @@ def test_a_report_counts_levels_and_patterns(place: ModelPlace) -> None:
     result = place.do(FakeModel(), "", path=["logs/app.log"])
     assert result.findings[0] == (
         "logs/app.log: 36 lines, 2026-11-20 00:00:00 to 2026-11-20 09:00:00. "
-        "36 messages of 3 patterns: 5 errors, 1 warnings, 30 info."
+        "36 messages of 3 patterns: 5 errors, 1 warning, 30 info."
     )
     assert "- 30 × INFO request <num> took <num> ms (info, " in result.sections[0].text
     assert json.loads(result.raw.splitlines()[0])["count"] == 30
@@ -236,6 +262,35 @@ def test_the_second_look_tells_what_is_new(place: ModelPlace) -> None:
     result = place.do(FakeModel(), "", path=["logs/app.log"])
     assert any(f.startswith("new since last time: 1 × FATAL core dumped") for f in result.findings)
     assert result.actions == ("look at this new error: FATAL core dumped",)
+
+
+def test_a_line_of_the_future_hides_nothing_from_the_next_look(place: ModelPlace) -> None:
+    place.write("a.log", LOG + "\n2999-01-01T00:00:00Z ERROR clock")
+    place.do(FakeModel(), "", path=["a.log"])
+    remembered = next(place.root.glob("*.json"))
+    remembered.write_text(remembered.read_text().replace('"t-1"', '"t-0"'))
+    later = place.do(FakeModel(), "", path=["a.log"], since="last").findings
+    assert "since 2999" not in later[0]
+
+
+def test_a_log_in_utf_16_is_read_as_one(place: ModelPlace) -> None:
+    (place.root / "a.log").write_bytes(LOG.encode("utf-16"))
+    assert "36 messages of 3 patterns: 5 errors" in place.do(FakeModel(), "", path=["a.log"]).findings[0]
+
+
+def test_a_log_that_is_too_large_says_what_to_do(place: ModelPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.handlers.logs.MOST_BYTES", 10)
+    place.write("a.log", LOG)
+    with pytest.raises(Refused, match="list it under"):
+        place.do(FakeModel(), "", path=["a.log"])
+
+
+def test_one_of_a_kind_is_told_as_one(place: ModelPlace) -> None:
+    place.write("a.log", "ERROR boom\n")
+    result = place.do(FakeModel(), "", path=["a.log"])
+    assert result.findings[0] == "a.log: 1 line. 1 message of 1 pattern: 1 error."
+    place.write("b.log", "boom\n")
+    assert place.do(FakeModel(), "", path=["b.log"]).sections[0].text == "- 1 × boom"
 
 
 def test_s25_what_is_remembered_holds_no_secret_and_is_known_again(place: ModelPlace) -> None:
@@ -304,8 +359,18 @@ def test_a_log_of_the_machine_is_read_by_its_name(tmp_path: Path) -> None:
     assert run().findings[0].startswith("log:syslog: 36 lines")
 
 
-@pytest.mark.parametrize("since", ["soon", "5", "h", "2026-13-01"])
+@pytest.mark.parametrize("since", ["soon", "5", "h", "2026-13-01", "99999999999d", "²d"])
 def test_a_since_that_is_none_is_refused(place: ModelPlace, since: str) -> None:
     place.write("a.log", LOG)
     with pytest.raises(Exception, match="since"):
         place.do(FakeModel(), "", path=["a.log"], since=since)
+
+
+def test_one_log_of_several_that_cannot_be_read_is_left_out_and_told(place: ModelPlace) -> None:
+    place.write("logs/a.log", LOG)
+    place.write("logs/b.log", b"\0" * (65 << 20))
+    result = place.do(FakeModel(), "", path=["logs"])
+    assert "36 messages" in result.findings[0]
+    assert result.findings[-1].startswith("left out: the file is too big, in logs/b.log")
+    with pytest.raises(Refused, match="too big"):
+        place.do(FakeModel(), "", path=["logs/b.log"])

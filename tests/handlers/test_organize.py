@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from agent.files import Beneath
 from agent.files.group import change_all
 from agent.handlers.organize import HANDLER, understand
 from agent.handlers.organize.rules import load_rules
+from agent.text import utc
 from agent.vault.values import Task
 from tests.handlers.organize_place import Place
 
@@ -116,6 +118,35 @@ def test_only_the_folder_that_is_named_is_organized_and_links_from_elsewhere_fol
     assert place.text("index.md") == "[one](memory/texts/one.txt) [two](memory/b/two.txt)\n"
     with pytest.raises(Refused, match="no such folder"):
         place.ask(path="memory/nothing")
+
+
+def test_d5_what_ran_before_the_last_summary_is_no_reason_to_speak_again(place: Place) -> None:
+    place.put("memory/a.md", "a")
+
+    def ran(type_: str, minutes: int) -> dict[str, str]:
+        return {"task": "x", "type": type_, "finished": utc(place.now + timedelta(minutes=minutes))}
+
+    place.facts = {"day": [{"type": "fetch", "status": "done", "runs": 1}], "recent": [ran("fetch", -60)]}
+    assert not place.do(scheduled=True).quiet
+    place.now += timedelta(minutes=1)
+    assert place.do(scheduled=True).quiet
+    place.facts["recent"].insert(0, ran("fetch", 1))
+    place.now += timedelta(minutes=2)
+    assert not place.do(scheduled=True).quiet
+    place.facts["recent"] = [ran("heartbeat", 1)] * 20  # the fetch is among older ones, which nobody sees
+    place.now += timedelta(minutes=2)
+    assert not place.do(scheduled=True).quiet
+
+
+def test_a_new_vault_without_notes_is_no_trouble(place: Place) -> None:
+    assert str(place.ask().status) == "done"
+
+
+@pytest.mark.parametrize("path", ["..", "../", "memory/..", "/../x"])
+def test_s12_a_folder_above_the_vault_is_no_folder_of_it(place: Place, path: str) -> None:
+    place.put("memory/a.md")
+    with pytest.raises(Refused, match="this path is not allowed"):
+        place.ask(path=path)
 
 
 def test_an_age_in_the_task_takes_the_place_of_those_of_the_rows_and_what_fits_no_row_is_told(place: Place) -> None:

@@ -56,6 +56,44 @@ def test_what_is_only_a_warning_is_not_called_and_a_critical_one_that_becomes_on
     assert [call.partition(":")[0] for call in world.heard()] == ["resolved"]
 
 
+def overdue(world: World, *names: str) -> None:
+    items = "".join(f"- [ ] {name} #critical (due 2020-01-01)\n" for name in names)
+    world.put("HEARTBEAT.md", items)
+
+
+def test_a_critical_alarm_is_never_pushed_out_by_what_is_over(world: World) -> None:
+    overdue(world, *(f"old {number}" for number in range(45)))
+    world.beat()
+    assert len(world.heard()) == 45
+    overdue(world, *(f"new {number}" for number in range(20)))
+    world.beat()
+    heard = world.heard()
+    assert sum(call.startswith("critical: ") for call in heard) == 20
+    assert heard[-1] == "… and 15 more, 0 of them critical: they are in the heartbeat's report"
+
+
+def test_more_critical_alarms_than_a_message_holds_are_counted_in_it(world: World) -> None:
+    overdue(world, *(f"item {number}" for number in range(70)))
+    fill(world, 50)
+    world.hook_fails = "phone: exit code 7"
+    world.beat()
+    world.heard()
+    world.hook_fails = ""
+    world.beat()
+    assert world.heard()[-1] == "… and 21 more, 21 of them critical: they are in the heartbeat's report"
+
+
+def test_a_long_list_hides_no_alarm_of_another_kind_in_the_report(world: World) -> None:
+    overdue(world, *(f"item {number}" for number in range(70)))
+    fill(world, 50)
+    world.hook_fails = "phone: exit code 7"
+    told = world.beat()
+    assert sum("overdue since" in line for line in told.findings) == 20
+    for words in ("the disk has only 50.0 MiB left", "the alert hook failed", "… and 50 more alerts"):
+        assert any(words in line for line in told.findings), words
+        assert any(words in line for line in told.actions), words
+
+
 def test_a_hook_that_fails_is_an_alarm_and_is_called_again_with_the_same_ids_until_it_works(world: World) -> None:
     fill(world, 50)
     world.hook_fails = "phone: exit code 7: no network"

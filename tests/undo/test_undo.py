@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,17 @@ def test_a_broken_journal_is_said_to_be_broken(vault: Vault) -> None:
     assert done.returncode == 1
     assert "was not undone" in done.stderr
     assert any("cannot be read" in text for name, text in vault.reports().items() if name.startswith("undo"))
+
+
+@pytest.mark.parametrize("name", ["a\u2028b", "a\u2029b", "]] a", "%0a", "$= x"])
+def test_a_file_of_an_odd_name_comes_back(vault: Vault, name: str) -> None:
+    path = f"memory/logs/{name}.log"
+    vault.write(path, "old\n")
+    os.utime(vault.root / path, (1, 1))
+    (task,) = do(vault, "---\nstatus: open\ntype: organize\nonly: file\n---\n")
+    assert read(vault, path) is None
+    assert path in undo(vault, task)["restored"]
+    assert read(vault, path) == "old\n"
 
 
 def test_a_thousand_moves_of_one_commit_are_taken_back(vault: Vault) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
+from pydantic import Field
 
 from agent.errors import BadHeader
 from agent.handlers.base import NoParams, Params
@@ -80,3 +81,33 @@ def test_a_type_without_parameters_says_so() -> None:
 
 def test_a_task_without_header_has_no_parameters() -> None:
     assert read_params(read_task(b"hello\n", "inbox/a.md"), NoParams) == NoParams()
+
+
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        ("names:\n  a: b", "it must be text, or a list of texts"),
+        ("to: [a, b]", "it must be one text, no list and nothing with parts of its own"),
+        ("count: lots", "it must be a whole number"),
+        ("count: 1e999", "it must be a whole number"),
+        (f"count: {'9' * 5000}", "it must be a whole number"),
+        ("keep_old: perhaps", "it must be true or false"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_told_in_plain_words(header: str, why: str) -> None:
+    assert refused(f"op: read\npath: a\n{header}").why == why
+
+
+def test_limits_are_told_in_plain_words() -> None:
+    class Limited(Params):
+        few: int = Field(1, ge=1, le=5)
+        short: str = Field("", max_length=3)
+
+    def why(header: str) -> str:
+        with pytest.raises(BadHeader) as caught:
+            read_params(read_task(f"---\ntype: file\n{header}\n---\nx\n".encode(), "inbox/a.md"), Limited)
+        return caught.value.why
+
+    assert why("few: 0") == "it must be at least 1"
+    assert why("few: 99") == "it must be at most 5"
+    assert why("short: long one") == "it has more than 3 characters"

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -222,6 +223,20 @@ def test_w13_a_file_that_the_cloud_took_away_is_not_cancelled_and_runs_when_it_i
         (house.root / "inbox/.a.md.icloud").unlink()
         eventually(lambda: house.report("a"))
     assert house.header("a")["status"] == "done" and len(house.ledger()) == 1
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems hold UTF-8 names alone")
+def test_w20_a_name_that_is_no_text_is_refused_and_other_tasks_run(house: House) -> None:
+    inbox = os.fsencode(house.root / "inbox")
+    os.mkdir(inbox + b"/caf\xe9")
+    for name in (b"/caf\xe9.md", b"/caf\xe9/x.md"):
+        with open(inbox + name, "wb") as file:
+            file.write(b"---\nstatus: open\ntype: status\n---\n")
+    house.drop("good.md", "---\nstatus: open\ntype: status\n---\n")
+    ended = sorted(record.status for record in house.drain())
+    assert ended == ["done", "invalid", "invalid"]
+    assert any("its name is not UTF-8: rename it" in text for text in house.reports().values())
+    assert house.drain() == []  # told once
 
 
 def test_w20_what_is_no_ordinary_file_is_refused_with_the_reason_once_and_never_blocks(house: House) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agent.errors import Refused
+from agent.errors import Refused, ServerAway
 from agent.handlers.retrying import retry_after
 from agent.web import OpenDoor
 from tests.web.conftest import Opener
@@ -36,6 +36,12 @@ def test_an_error_status_is_a_reply_whatever_its_type(web: OpenDoor, server: Ser
 def test_the_body_of_an_error_is_cut_and_not_refused(web: OpenDoor, server: Server) -> None:
     server.on("/x", say(b"x" * 100_000, status=500))
     assert len(web.get(f"{server.url}/x", limit=1000).body) == 1000
+
+
+def test_what_is_no_http_is_called_so(web: OpenDoor, server: Server) -> None:
+    server.on("/x", Say(raw=b"\x00\xff" * 100))
+    with pytest.raises(ServerAway, match="its answer is no HTTP"):
+        web.get(f"{server.url}/x")
 
 
 def test_gzip_is_decoded_with_all_its_members(web: OpenDoor, server: Server) -> None:

@@ -16,16 +16,16 @@ from agent.errors import Doubt, Refused
 from agent.handlers.backlog.items import BacklogItem, read_items
 from agent.handlers.backlog.request import Wish, read_wish
 from agent.handlers.base import Context, Handler, Params
+from agent.handlers.choosing import chosen
 from agent.handlers.material import must_not_leave
-from agent.handlers.opinions import CONFIDENCE, agreed, sure
 from agent.text import normal_form, shorten
-from agent.vault.prompts import quoted
+from agent.vault.layout import INBOX, OWN_FOLDERS, PROMPTS
 from agent.vault.values import HandoffReason, Result, Role, Section, Task, Tier, Usage
 
 LIMIT = 1 << 20  # bytes of the list
 CHOICES = 150  # items that the model may choose from
-MAX_TOKENS = 600
 LINE = 200  # characters
+_NOT_LISTS = tuple(f"{folder}/" for folder in (INBOX, PROMPTS, *OWN_FOLDERS))  # there, a file of that name is no list
 
 
 class BacklogParams(Params):
@@ -83,10 +83,12 @@ def _read(ctx: Context, path: str) -> tuple[str, str]:
     """The note; a bare name is also looked for in any folder, in any case. Raises Refused when it is not there."""
     if not ctx.files.exists(path):
         name = path.rpartition("/")[2].casefold()
-        found = [one for one in ctx.files.list("", (".md", ".txt")) if one.rpartition("/")[2].casefold() == name]
+        notes = (one for one in ctx.files.list("", (".md", ".txt")) if not one.startswith(_NOT_LISTS))
+        found = [one for one in notes if one.rpartition("/")[2].casefold() == name]
         if len(found) != 1 or "/" in path:
             why = f"{', '.join(found[:5])} have that name" if len(found) > 1 else "no note has that name"
-            raise Refused("there is no such list", where=path, why=why, fix="name it: `path: projects/BACKLOG.md`")
+            fix = "say which one in the task, like `path: projects/BACKLOG.md`"
+            raise Refused("there is no such list", where=path, why=why, fix=fix)
         path = found[0]
     try:
         return normal_form(ctx.files.read(path, LIMIT)), path
@@ -124,27 +126,10 @@ def _choose(
             "the list is too long for the local model", reason=HandoffReason.TOO_LONG,
             tried=f"it has {len(items)} items; at most {CHOICES} can be chosen from",
         )  # fmt: skip
-    shown = "\n".join(
-        f"{number}. [{item.state}] {item.section or '(no section)'}: {shorten(item.text, 200)}"
-        for number, item in enumerate(items, 1)
-    )
-    schema = {
-        "type": "object",
-        "properties": {
-            "items": {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": len(items)}},
-            "known": {"type": "boolean"},
-            "confidence": CONFIDENCE,
-        },
-        "required": ["items", "known", "confidence"],
-        "additionalProperties": False,
-    }
-    parts = [quoted("The question", shorten(asked, 1000)), quoted("The items", shown)]
-    parts.append("Which of the numbered items does the question ask for? If it asks for something else: known false.")
-    found = agreed(
-        ctx, "\n\n".join(parts), schema=schema, max_tokens=MAX_TOKENS, same=lambda data: tuple(sorted(data["items"]))
-    )
-    confidence = sure(found, "the local model cannot say which items are meant")
-    return [items[number - 1] for number in sorted(set(found.data["items"]))], found.usage, confidence
+    lines = [f"[{item.state}] {item.section or '(no section)'}: {shorten(item.text, 200)}" for item in items]
+    unsure = "the local model cannot say which items are meant"
+    numbers, usage, confidence = chosen(ctx, asked, "items", lines, unsure=unsure)
+    return [items[number - 1] for number in numbers], usage, confidence
 
 
 def _result(

@@ -6,9 +6,12 @@ Every function raises ValueError with a sentence that says how the line is writt
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError
@@ -16,11 +19,12 @@ from jmespath.exceptions import JMESPathError
 from agent.vault.conversions import seconds
 
 MAX_PATH = 500  # characters of a JMESPath expression
+MAX_COPIES = 1000  # of what was sent, that an expression may make: `[@,@].[@,@]` makes four
 
 _NAME = r"[^\W\d_]\w{0,39}"
 _FIELD = re.compile(rf"({_NAME})(?::(number|text))?(\?)? *= *(.+)", re.DOTALL)
 _UNIT = re.compile(rf"({_NAME}) *= *([^\W_][\w /%.^-]{{0,19}}|[%$€£¥₿])")
-_HEADER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]{0,63}) *[=:] *([\x20-\x7e]{1,500})")
+_HEADER = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,63}) *[=:] *([\x20-\x7e]{1,500})")
 _SECRET = re.compile(r"secret: *([A-Za-z0-9][A-Za-z0-9_.-]{0,63})")
 _NUMBER = r"([+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,3})?)"
 _VALUE = re.compile(rf"({_NAME}) *(<=|>=|!=|==|=|<|>) *{_NUMBER}")
@@ -28,7 +32,9 @@ _CHANGE = re.compile(rf"({_NAME}) +(change|changes|rises|falls) *(>=|>) *{_NUMBE
 _MISSING = re.compile(rf"({_NAME}) +(?:is +)?missing")
 _STALE = re.compile(r"stale *> *(.+)")
 # What may say who asks: a literal value would be a secret in a file that is committed.
-_CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"})
+_CREDENTIALS = re.compile(
+    r"(?:.*[-_])?(?:authorization|cookie|token|secret|password|auth|(?:api|access|auth|private|secret|pro)[-_]?key)"
+)
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
 
 
@@ -68,11 +74,20 @@ def expression(path: str) -> str:
     if len(path) > MAX_PATH:
         raise ValueError(f"the path is longer than {MAX_PATH} characters")
     try:
-        jmespath.compile(path)
+        copies = _copies(jmespath.compile(path).parsed)
     except (JMESPathError, RecursionError) as error:
         why = " ".join(str(error).split())[:200]
         raise ValueError(f"`{path}` is no JMESPath: {why}") from None
+    if copies > MAX_COPIES:
+        raise ValueError(f"`{path}` copies the answer more than {MAX_COPIES:,} times")
     return path
+
+
+def _copies(node: Mapping[str, Any]) -> int:
+    """How many times an expression may hold what it is given: those side by side add up, those in a row multiply."""
+    inner = [_copies(child) for child in node["children"] if isinstance(child, dict)]
+    side_by_side = node["type"] in ("multi_select_list", "multi_select_dict")
+    return max(1, sum(inner)) if side_by_side else math.prod(inner)
 
 
 def unit(line: str) -> tuple[str, str]:
@@ -95,7 +110,7 @@ def header(line: str) -> tuple[str, str, str]:
         raise ValueError(f"the header {name} is set by Gofer alone")
     if secret := _SECRET.fullmatch(value):
         return name, "", secret[1]
-    if name.lower() in _CREDENTIALS:
+    if _CREDENTIALS.fullmatch(name.lower()):
         raise ValueError(f"{name} may only name a secret of this machine's settings: {name} = secret:NAME")
     return name, value, ""
 

@@ -8,6 +8,8 @@ reading once, since what is recorded already is no news.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import ValidationError
 
 from agent.errors import BadHeader, Doubt, Refused
@@ -15,6 +17,7 @@ from agent.handlers.base import Context, Handler
 from agent.handlers.fetch import history, report, telling
 from agent.handlers.fetch.fetching import TIME, Fetched, Fetcher
 from agent.handlers.fetch.params import FetchParams
+from agent.handlers.fetch.reading import Row
 from agent.handlers.fetch.remembering import Memory
 from agent.handlers.fetch.request import read_wish
 from agent.handlers.fetch.sources import sources_of
@@ -66,7 +69,8 @@ def run(ctx: Context, params: FetchParams) -> Result:
 
 def _judged(ctx: Context, fetched: Fetched) -> report.Judged:
     ctx.check()
-    source, rows = fetched.source, fetched.reading.rows
+    source, rows = fetched.source, tuple(_without_secrets(ctx, row) for row in fetched.reading.rows)
+    fetched = replace(fetched, reading=replace(fetched.reading, rows=rows))
     if not source.fields:  # looked at once, in whatever shape it came
         nothing = history.History()
         return report.Judged(fetched, nothing, tuple(crossed(source, rows, nothing, ctx.now)), rows)
@@ -75,6 +79,12 @@ def _judged(ctx: Context, fetched: Fetched) -> report.Judged:
     news = history.changed(source, rows, past)
     change = history.record(ctx.files, source, news, ctx.worker, ctx.now)
     return report.Judged(fetched, past, alerts, tuple(news), change)
+
+
+def _without_secrets(ctx: Context, row: Row) -> Row:
+    """The row as it may be kept: a history with a secret in it would stay out of git, and out of other machines."""
+    values = {name: text if name in row.numbers else ctx.redact(text) for name, text in row.values.items()}
+    return replace(row, key=ctx.redact(row.key), values=values)
 
 
 HANDLER = Handler(

@@ -82,8 +82,10 @@ def decode(body: bytes) -> Any:
         raise NotJson("it is not UTF-8") from None
     except RecursionError:
         raise NotJson("it is nested too deeply") from None
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         raise NotJson(" ".join(str(error).split())[:120]) from None
+    except ValueError as error:
+        raise error if isinstance(error, NotJson) else NotJson("a number in it has thousands of digits") from None
 
 
 def number(text: str) -> Decimal | None:

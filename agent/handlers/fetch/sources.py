@@ -139,7 +139,8 @@ def _unknown(name: str, known: Sequence[str], params: FetchParams, where: str) -
     if params.said:
         return Doubt(f"no source is called '{name}'", why=f"there are {', '.join(known)}")
     near = nearest(name, known)
-    fix = f"did you mean {near}?" if near else f"write {FOLDER}/{name}.md, or use one of {', '.join(known)}"
+    new = f"write {FOLDER}/{name}.md, or use" if _NAME.fullmatch(name) else "use"
+    fix = f"did you mean {near}?" if near else f"{new} one of {', '.join(known)}"
     return Refused(f"there is no source called '{name}'", where=where, fix=fix)
 
 

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from agent.handlers.base import Context, Handler, Params
-from agent.handlers.heartbeat import errands, hook, lists, machine, wording
+from agent.handlers.heartbeat import errands, hook, lists, machine
 from agent.handlers.heartbeat.alarms import ENDS_SILENTLY, ORDER, SEEN_BY, Alarm, Check, Told, View, about, kind
 from agent.handlers.heartbeat.memory import Memory, keep, remember
 from agent.handlers.heartbeat.report import LINE, Beat
+from agent.handlers.wording import in_words
 from agent.text import shorten
 from agent.vault.values import Result, Role, Task, Tier
 
@@ -35,6 +36,7 @@ CHECKS: Sequence[Check] = (
     machine.disks, machine.models, machine.workers, machine.sync, machine.money,
     errands.tasks, errands.handoffs, errands.schedules, errands.mailboxes, errands.neighbours,
 )  # fmt: skip
+ORDER_OF_WORDS = "Say it in one or two sentences."
 _TRUE = frozenset({"true", "yes", "on", "1"})
 
 
@@ -68,7 +70,10 @@ def run(ctx: Context, params: BeatParams) -> Result:
     beat = Beat(news, known, over, changed, open_items, facts)
     result = beat.result()
     if params.wording:
-        result = wording.worded(ctx, result, critical=beat.has_critical)
+        critical = "critical" if beat.has_critical else ""
+        text, usage = in_words(ctx, "What the heartbeat found", result.findings, ORDER_OF_WORDS, must_say=critical)
+        said = (f"In short: {text}",) if text else ()
+        result = replace(result, findings=(*said, *result.findings), usage=usage)
     keep(ctx, before, after, quiet=False)
     return result
 

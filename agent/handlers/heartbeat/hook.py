@@ -20,7 +20,9 @@ from agent.text import shorten, utc
 
 FILE = "calls.json"
 LINE = 300  # characters of one alarm
-MOST = 50  # calls that are owed; with more, the hook has failed for days, and the oldest tell nothing any more
+MOST = (
+    50  # lines of one message; of what is over or still so no more are owed either, while a critical is never dropped
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ def call(ctx: Context, alarms: Sequence[Alarm], hidden: Callable[[str], bool]) -
             book.told[key] = Told(now, CRITICAL, alarm.state, alarm.text)
     for key in [key for key in book.told if key not in loud and not hidden(key)]:
         _owe(book, "resolved", key, book.told.pop(key).text, ctx)
+    old = {call.id for call in [call for call in book.owed if call.word != "critical"][:-MOST]}
+    book.owed = [call for call in book.owed if call.id not in old]
     if not book.owed:
         return None
     replace(ctx.memory / FILE, asdict(book))
@@ -73,13 +77,19 @@ def _owe(book: _Book, word: str, key: str, text: str, ctx: Context) -> None:
         return
     name = "\n".join((ctx.worker, key, word, text, utc(ctx.now)))
     book.owed.append(Call(hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:12], word, key, text))
-    del book.owed[:-MOST]
 
 
 def _message(ctx: Context, owed: Sequence[Call]) -> str:
-    """What the hook reads: a line for each call, with its id at the end."""
+    """What the hook reads: a line for each call in their order, with its id at the end. Where there are too many, the
+    criticals come before all else, and the rest is counted."""
     first = f"Gofer on {ctx.worker or 'this machine'}, {ctx.now:%Y-%m-%d %H:%M} UTC"
-    return "\n".join([first, *(f"{call.word}: {shorten(call.text, LINE)} [{call.id}]" for call in owed)]) + "\n"
+    loud = [call for call in owed if call.word == "critical"]
+    shown = {call.id for call in [*loud, *(call for call in owed if call.word != "critical")][:MOST]}
+    lines = [f"{call.word}: {shorten(call.text, LINE)} [{call.id}]" for call in owed if call.id in shown]
+    if more := len(owed) - len(lines):
+        hidden = sum(call.id not in shown for call in loud)
+        lines.append(f"… and {more} more, {hidden} of them critical: they are in the heartbeat's report")
+    return "\n".join([first, *lines]) + "\n"
 
 
 def _read(ctx: Context) -> _Book:

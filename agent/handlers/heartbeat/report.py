@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.handlers.heartbeat.alarms import CRITICAL, NOTICE, ORDER, Alarm
+from agent.handlers.heartbeat.alarms import CRITICAL, NOTICE, ORDER, Alarm, kind
 from agent.handlers.status import queue_line
 from agent.text import shorten
 from agent.vault.values import Result
@@ -34,19 +34,19 @@ class Beat:
     def result(self) -> Result:
         """The whole of it as a report."""
         lines, resolved = [f"{alarm.severity}: {alarm.text}" for alarm in self.news], self._resolved()
-        actions = [f"see to this {alarm.severity}: {alarm.text}" for alarm in self.news if alarm.severity != NOTICE]
+        actions = _of_each_kind([alarm for alarm in self.news if alarm.severity != NOTICE], "see to this ")
         still = [f"still {alarm.severity}: {alarm.text}" for alarm in self.known]
         return Result(
-            findings=tuple(shorten(line, LINE) for line in self._findings(lines, resolved)),
-            actions=tuple(shorten(line, LINE) for line in _some(actions, "alerts")),
+            findings=tuple(shorten(line, LINE) for line in self._findings(resolved)),
+            actions=tuple(shorten(line, LINE) for line in actions),
             raw="\n".join([*lines, *resolved, *still, *(f"changed: {path}" for path in self.changed)]),
         )
 
     def _resolved(self) -> list[str]:
         return [f"resolved: {text}" for text in self.over]
 
-    def _findings(self, lines: list[str], resolved: list[str]) -> list[str]:
-        findings = [*_some(lines, "alerts"), *_some(resolved, "resolved")]
+    def _findings(self, resolved: list[str]) -> list[str]:
+        findings = [*_of_each_kind(self.news), *_some(resolved, "resolved")]
         if self.known:
             counts = Counter(alarm.severity for alarm in self.known)
             told = ", ".join(f"{counts[severity]} {severity}" for severity in ORDER if counts[severity])
@@ -59,6 +59,17 @@ class Beat:
             findings.append(f"Files changed since the last beat: {len(self.changed)}")
             findings += _some([f"changed: {path}" for path in self.changed], "files")
         return findings
+
+
+def _of_each_kind(alarms: Sequence[Alarm], word: str = "") -> list[str]:
+    """A line for each alarm, but only so many of one kind: a long list must not hide a full disk."""
+    seen: Counter[str] = Counter()
+    lines = []
+    for alarm in alarms:
+        seen[kind(alarm.key)] += 1
+        if seen[kind(alarm.key)] <= SHOWN:
+            lines.append(f"{word}{alarm.severity}: {alarm.text}")
+    return [*lines, *([f"… and {len(alarms) - len(lines)} more alerts"] if len(lines) < len(alarms) else [])]
 
 
 def _some(lines: Sequence[str], what: str) -> list[str]:

@@ -3,8 +3,10 @@ then it chooses among the patterns that code has found; the numbers stay code's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import codecs
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -12,30 +14,29 @@ from pydantic import BeforeValidator, Field
 
 from agent.errors import Doubt, Refused
 from agent.handlers.base import Context, Handler
+from agent.handlers.choosing import chosen
 from agent.handlers.logs.lines import LEVELS, Entry, entries
 from agent.handlers.logs.memory import Memory
-from agent.handlers.logs.mining import Mined, mine
+from agent.handlers.logs.mining import mine
 from agent.handlers.logs.report import Shown, result_of
 from agent.handlers.logs.request import Wish, read_wish
 from agent.handlers.material import PathParams, matching, mentioned
-from agent.handlers.opinions import CONFIDENCE, agreed, sure
 from agent.text import shorten
-from agent.vault.prompts import quoted
 from agent.vault.values import HandoffReason, Result, Role, Task, Tier, Usage
 
 MOST_BYTES = 64 << 20  # of one file
 MAX_FILES = 50
 SHOWN = 20  # patterns in the report
 CHOICES = 60  # patterns that the model may choose from
-MAX_TOKENS = 300
 LAST = "last"
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SPAN = re.compile(r"[0-9]{1,5}[mhdw]")  # 99,999 weeks are still after Christ
 
 
 def _since(value: Any) -> Any:
     """`24h`, `7d`, `last`, or a date or time as people write them."""
     text = value.strip() if isinstance(value, str) else ""
-    if text == LAST or (text[:-1].isdecimal() and text[-1:] in _UNITS):
+    if text == LAST or _SPAN.fullmatch(text):
         return text
     try:
         datetime.fromisoformat(text)
@@ -91,18 +92,22 @@ def run(ctx: Context, params: LogsParams) -> Result:
         wish.until.timestamp() if wish.until else float("inf"),
         params.match or wish.text,
     )
-    mined = mine(_entries(ctx, names), memory.patterns, wanted=wanted, check=ctx.check)
-    chosen: list[int] | None = None
+    left_out: list[str] = []
+    mined = mine(_entries(ctx, names, left_out), memory.patterns, wanted=wanted, check=ctx.check)
+    picked: list[int] | None = None
     usage: tuple[Usage, ...] = ()
     confidence = None
     if mined.patterns and not by_code(ctx.task):
-        chosen, usage, confidence = _choose(ctx, asked, mined)
+        lines = [f"{pattern.count} × {shorten(pattern.text, 160)}" for pattern in mined.patterns[:CHOICES]]
+        unsure = "the local model cannot say which messages of the log are meant"
+        picked, usage, confidence = chosen(ctx, asked, "patterns", lines, unsure=unsure)
     memory.keep(ctx, mined)
     ctx.note(f"{mined.lines} lines of {', '.join(names)}: {len(mined.patterns)} patterns")
-    return result_of(
-        mined, Shown(names, wanted.level, since, params.top or wish.top or SHOWN, memory.first_time, chosen), usage,
+    result = result_of(
+        mined, Shown(names, wanted.level, since, params.top or wish.top or SHOWN, memory.first_time, picked), usage,
         confidence,
     )  # fmt: skip
+    return replace(result, findings=(*result.findings, *left_out))
 
 
 def _names(ctx: Context, params: LogsParams, asked: str, wish: Wish) -> tuple[str, ...]:
@@ -126,19 +131,38 @@ def _names(ctx: Context, params: LogsParams, asked: str, wish: Wish) -> tuple[st
     return (*dict.fromkeys(found), *listed)
 
 
-def _entries(ctx: Context, names: tuple[str, ...]) -> Iterator[Entry | None]:
+def _entries(ctx: Context, names: tuple[str, ...], left_out: list[str]) -> Iterator[Entry | None]:
+    """The entries of all logs. One of several that cannot be read is left out and told; the only one is refused."""
     for name in names:
-        kind, _, own = name.partition(":")
-        if kind == "log" and own:
-            if own not in ctx.logs:
-                raise Refused(
-                    f"no log is called '{own}' here", why="this machine's settings do not list it",
-                    fix=f'add [logs.{own}] with path = "/…" to this machine\'s config.toml',
-                )  # fmt: skip
-            yield from entries(ctx.logs[own](), ctx.now)
-        else:
-            text = ctx.files.read(name, MOST_BYTES).decode("utf-8", "replace")
-            yield from entries(text.splitlines(), ctx.now)
+        try:
+            yield from entries(_lines(ctx, name), ctx.now)
+        except Refused as error:
+            if len(left_out) == len(names) - 1:
+                raise
+            left_out.append(f"left out: {error}")
+
+
+def _lines(ctx: Context, name: str) -> Iterable[str]:
+    own = name.removeprefix("log:")
+    if own == name:
+        return _text(ctx, name).splitlines()
+    if own not in ctx.logs:
+        raise Refused(
+            f"no log is called '{own}' here", why="this machine's settings do not list it",
+            fix=f'add [logs.{own}] with path = "/…" to this machine\'s config.toml',
+        )  # fmt: skip
+    return ctx.logs[own]()
+
+
+def _text(ctx: Context, path: str) -> str:
+    """A log of the vault. PowerShell writes UTF-16, and says so with its first two bytes."""
+    try:
+        raw = ctx.files.read(path, MOST_BYTES)
+    except Refused as error:
+        fix = "split it, or list it under [logs] in this machine's config.toml: of those the last 64 MiB are read"
+        error.fix = error.fix or (fix if error.what == "the file is too big" else "")
+        raise
+    return raw.decode("utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig", "replace")
 
 
 def _start(since: str, now: datetime, memory: Memory) -> datetime | None:
@@ -148,29 +172,6 @@ def _start(since: str, now: datetime, memory: Memory) -> datetime | None:
         return now - timedelta(**{_UNITS[since[-1]]: int(since[:-1])})
     when = datetime.fromisoformat(since)
     return when if when.tzinfo else when.replace(tzinfo=UTC)
-
-
-def _choose(ctx: Context, asked: str, mined: Mined) -> tuple[list[int], tuple[Usage, ...], float]:
-    """Which patterns a question is about, by their numbers. Raises Doubt when the model is not sure."""
-    offered = mined.patterns[:CHOICES]
-    shown = "\n".join(f"{number}. {p.count} × {shorten(p.text, 160)}" for number, p in enumerate(offered, 1))
-    schema = {
-        "type": "object",
-        "properties": {
-            "patterns": {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": len(offered)}},
-            "known": {"type": "boolean"},
-            "confidence": CONFIDENCE,
-        },
-        "required": ["patterns", "known", "confidence"],
-        "additionalProperties": False,
-    }
-    parts = [quoted("The question", shorten(asked, 1000)), quoted("The patterns of the log", shown)]
-    parts.append("Which of the numbered patterns does the question ask about? If none of them answers it: known false.")
-    found = agreed(
-        ctx, "\n\n".join(parts), schema=schema, max_tokens=MAX_TOKENS, same=lambda data: tuple(sorted(data["patterns"]))
-    )
-    confidence = sure(found, "the local model cannot say which messages of the log are meant")
-    return sorted(set(found.data["patterns"])), found.usage, confidence
 
 
 HANDLER = Handler("logs", Tier.STANDARD, Role.RESEARCH, LogsParams, run, limit=600.0, outside=True, by_code=by_code)

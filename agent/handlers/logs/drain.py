@@ -16,6 +16,7 @@ LEADING = 1  # word that leads through the tree, besides their number
 SIMILAR = 0.65  # of the words must be equal
 CHILDREN = 100  # different words at one place of the tree; the rest share one branch
 PATTERNS = 2000  # in all; what fits none of them then is counted as one
+SIBLINGS = 200  # at the end of one way through the tree, each of which is compared with
 WORDS = 60  # of a message; the rest is cut
 REMEMBERED = 50_000  # masked messages whose pattern is known without looking
 REST = "(messages of other shapes)"
@@ -100,7 +101,8 @@ class Tree:
         return best
 
     def _plant(self, words: list[str], *, known: bool = False) -> Pattern:
-        if len(self.patterns) >= PATTERNS:
+        siblings = self._root.get(self._branch(words, grow=False), ())
+        if len(self.patterns) >= PATTERNS or len(siblings) >= SIBLINGS:
             if self._rest is None:
                 self._rest = Pattern([REST], known=True)
                 self.patterns.append(self._rest)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 LONGEST = 4096  # characters of a line; the rest is cut
 LEVELS = ("error", "warning", "info", "")  # the worst first
 _HEAD = 160  # characters in which a level is looked for
+_LATEST = 253_370_764_800.0  # seconds since the epoch: the year 9999 begins, which every date can still show
 
 _ISO = re.compile(
     r"^\W{0,3}(?:<\d{1,3}>\d? ?)?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,]\d{1,9})?(Z|[+-]\d\d:?\d\d)?\]?[ \t:-]{0,4}"
@@ -101,7 +102,9 @@ def _of_json(line: str, zone: tzinfo) -> Entry | None:
     when = next((said[key] for key in ("time", "ts", "timestamp", "@timestamp") if key in said), None)
     at = None
     if isinstance(when, int | float) and not isinstance(when, bool):
-        at = float(when) if when < 1e11 else float(when) / 1000
+        while 1e11 <= when < 1e20:  # milliseconds, or even smaller units
+            when /= 1000
+        at = _sane(when)
     elif isinstance(when, str) and (match := _ISO.match(when)):
         at = _iso(match[1], match[2] or "", zone)
     level = next((str(said[key]) for key in ("level", "severity", "lvl") if key in said), "")
@@ -113,16 +116,21 @@ def _iso(text: str, offset: str, zone: tzinfo) -> float | None:
         when = datetime.fromisoformat(text + ("+00:00" if offset == "Z" else offset))
     except ValueError:
         return None
-    return (when if offset else when.replace(tzinfo=zone)).timestamp()
+    return _sane((when if offset else when.replace(tzinfo=zone)).timestamp())
 
 
 def _web(text: str, offset: str) -> float | None:
     day, month, rest = text.split("/")
     year, _, clock = rest.partition(":")
     try:
-        return datetime.fromisoformat(f"{year}-{_month(month):02}-{day}T{clock}{offset}").timestamp()
+        return _sane(datetime.fromisoformat(f"{year}-{_month(month):02}-{day}T{clock}{offset}").timestamp())
     except ValueError:
         return None
+
+
+def _sane(at: float | None) -> float | None:
+    """A time that a clock can show; None for any other, as for one that is no number."""
+    return float(at) if at is not None and 0 <= at < _LATEST else None
 
 
 def _recent(now: datetime, zone: tzinfo, month: int, day: int, hour: int, minute: int, second: int) -> float | None:

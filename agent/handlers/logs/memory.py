@@ -43,7 +43,8 @@ class Memory:
         look = {
             "task": ctx.task.id,
             "patterns": [_without_secrets(ctx, text) for text in [*seen][:REMEMBERED]],
-            "until": self.until if mined.last is None else mined.last,
+            # One line with a time to come must not hide from `since: last` what is written until then.
+            "until": self.until if mined.last is None else min(mined.last, ctx.now.timestamp()),
         }
         before = {"task": "", "patterns": self.patterns, "until": self.until}
         looks = [look] if self.first_time else [before, look]

@@ -15,6 +15,7 @@ from agent.vault.values import Result, Section, Usage
 LISTED = 5  # new patterns and bursts among the findings
 LINE = 200  # characters
 _WORDS = {"error": "errors", "warning": "warnings", "info": "info", "": "without a level"}
+_ONE = {"error": "error", "warning": "warning"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,13 @@ def _total(mined: Mined, shown: Shown) -> str:
     what = {"error": "errors", "warning": "errors and warnings"}.get(shown.level, "messages")
     if not mined.entries:
         since = f" since {_when(shown.since.timestamp())}" if shown.since else ""
-        return f"No {what} in {of}{since} ({mined.lines:,} lines)."
-    levels = ", ".join(f"{mined.levels[level]:,} {word}" for level, word in _WORDS.items() if mined.levels[level])
+        return f"No {what} in {of}{since} ({_many(mined.lines, 'line')})."
+    counts_of = {level: (mined.levels[level], word) for level, word in _WORDS.items() if mined.levels[level]}
+    levels = ", ".join(f"{n:,} {_ONE.get(level, word) if n == 1 else word}" for level, (n, word) in counts_of.items())
     span = f", {_when(mined.first)} to {_when(mined.last)}" if mined.first is not None and mined.last else ""
+    what = what.removesuffix("s") if mined.entries == 1 and " " not in what else what
     counts = f"{mined.entries:,} {what} of {_many(len(mined.patterns), 'pattern')}"
-    return f"{of}: {mined.lines:,} lines{span}. {counts}: {levels}."
+    return f"{of}: {_many(mined.lines, 'line')}{span}. {counts}: {levels}."
 
 
 def _line(pattern: Pattern) -> str:
@@ -74,7 +77,8 @@ def _line(pattern: Pattern) -> str:
     span = ""
     if pattern.first is not None and pattern.last is not None:
         span = f", {_when(pattern.first)}" + (f" to {_when(pattern.last)}" if pattern.count > 1 else "")
-    return f"{pattern.count:,} × {shorten(pattern.text, LINE)} ({level.rstrip(', ')}{span})".replace("(, ", "(")
+    told = f"{level.rstrip(', ')}{span}".removeprefix(", ")
+    return f"{pattern.count:,} × {shorten(pattern.text, LINE)}" + (f" ({told})" if told else "")
 
 
 def _burst(spike: Spike) -> str:

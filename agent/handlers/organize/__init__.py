@@ -22,17 +22,21 @@ from agent.handlers.organize.filing import Paper, Wish, first_fit, wish_of
 from agent.handlers.organize.globs import read_glob
 from agent.handlers.organize.library import Library, is_record, read_library
 from agent.handlers.organize.moving import Moves, plan_moves
-from agent.handlers.organize.params import OrganizeParams
+from agent.handlers.organize.params import DEFAULT, OrganizeParams
 from agent.handlers.organize.recall import Snapshot, differences, keep, recall
 from agent.handlers.organize.relinking import plan_changes
 from agent.handlers.organize.request import read_request
 from agent.handlers.organize.rules import PAGE, Rule, age, load_rules
 from agent.handlers.organize.summary import day_lines, others_ran
-from agent.handlers.organize.wording import worded
+from agent.handlers.wording import in_words
 from agent.vault.params import has_params, read_params
 from agent.vault.values import Result, Role, Section, Task, Tier
 
 PAGE_LIMIT = 256 << 10  # bytes
+ORDER = """\
+These are the facts of one day in a folder of notes. Say them in one or two sentences, for somebody who reads nothing
+else. Use no number, name or path that does not stand in the facts; do not advise. `confidence`: how sure you are that
+the sentences say what the facts say."""
 
 
 def understand(task: Task) -> OrganizeParams:
@@ -64,7 +68,7 @@ def run(ctx: Context, params: OrganizeParams) -> Result:
     before = recall(ctx, facts)
     changed = differences(before, now, ctx.now)
     told_now = sha256("\n".join([*wrong, *map(str, plan.left)]).encode("utf-8", "replace")).hexdigest()
-    news = plan.changes or changed.any or others_ran(facts) or before is None or before.told != told_now
+    news = before is None or plan.changes or changed.any or before.told != told_now or others_ran(facts, before.at)
     quiet = ctx.task.scheduled and not news
     if ctx.task.scheduled or _is_old(before, ctx.now):
         own = tuple(plan.relinked) if changes else ()
@@ -73,7 +77,7 @@ def run(ctx: Context, params: OrganizeParams) -> Result:
         ctx.note("nothing to move, and nothing changed")
         return Result(quiet=True)
     day = day_lines(library, changed, len(moved), facts)
-    words, usage = worded(ctx, day) if params.wording else ("", ())
+    words, usage = in_words(ctx, "The facts", day, ORDER) if params.wording else ("", ())
     shown = [f"In short: {words}", "", *day] if words else day
     return replace(result, sections=(Section("Summary", "\n".join(shown)),), usage=usage)
 
@@ -120,7 +124,7 @@ def _scope(ctx: Context, params: OrganizeParams) -> str:
     scope = params.scope
     if is_record(scope):
         raise Refused("these are Gofer's own records", where=params.path, fix="leave them; name a folder of notes")
-    if scope and not ctx.files.times(params.path):
+    if scope and params.path != DEFAULT and not ctx.files.times(params.path):  # a new vault has nothing in memory/ yet
         raise Refused("there is no such folder, or no text file in it", where=params.path, fix="correct `path`")
     return scope
 

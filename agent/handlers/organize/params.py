@@ -13,6 +13,7 @@ from agent.handlers.organize.rules import age
 Part = Literal["file", "archive", "orphans", "duplicates", "empty", "broken", "summary"]
 MOVING = frozenset({"file", "archive"})
 MOST = 1000  # files that one run moves
+DEFAULT = "memory"
 
 
 def _many(value: Any) -> Any:
@@ -25,7 +26,7 @@ class OrganizeParams(Params):
     `older_than` takes the place of the age limits of all rows; `match` names files to move, the rest stays.
     """
 
-    path: str = "memory"
+    path: str = DEFAULT
     only: Annotated[tuple[Part, ...], BeforeValidator(_many)] = ()
     match: Annotated[tuple[str, ...], BeforeValidator(_many)] = ()
     older_than: str = ""
@@ -36,7 +37,8 @@ class OrganizeParams(Params):
     @field_validator("path")
     @classmethod
     def _folder(cls, value: str) -> str:
-        return value.strip("/ ").removeprefix("./").rstrip(".")  # "." and "/" are the whole vault
+        folder = value.strip("/ ").removeprefix("./")
+        return "" if folder == "." else folder  # "." and "/" are the whole vault
 
     @field_validator("older_than")
     @classmethod

@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.handlers.organize.library import Library
 from agent.handlers.organize.recall import Differences
-from agent.text import shorten
+from agent.text import parse_utc, shorten
 
 SHOWN = 10  # names of one kind
 LINE = 400  # characters
@@ -35,9 +35,19 @@ def day_lines(library: Library, differences: Differences, moved: int, facts: Map
     return [lines[0], *(f"- {shorten(line, LINE)}" for line in [*lines[1:], _runs(facts)])]
 
 
-def others_ran(facts: Mapping[str, Any]) -> bool:
-    """Whether anything ran in the last day that does not run by itself."""
-    return any(row.get("type") not in OWN_TYPES for row in facts.get("day") or ())
+def others_ran(facts: Mapping[str, Any], since: float) -> bool:
+    """Whether anything that does not run by itself ended since then (seconds since the epoch)."""
+    recent = [(row.get("type") not in OWN_TYPES, _ended(row)) for row in facts.get("recent") or ()]
+    if recent and all(ended > since for _, ended in recent):  # they do not reach back so far
+        return any(row.get("type") not in OWN_TYPES for row in facts.get("day") or ())
+    return any(other and ended > since for other, ended in recent)
+
+
+def _ended(row: Mapping[str, Any]) -> float:
+    try:
+        return parse_utc(str(row.get("finished", ""))).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _named(what: str, paths: Sequence[str]) -> str:

@@ -1,4 +1,5 @@
-"""The summary of the day in one or two sentences, by a model of this machine. All facts stay below them, from code."""
+"""One or two sentences of facts, by a model of this machine that stands ready. The facts stay code's, and nobody waits
+for the words: what cannot be believed is left out."""
 
 from __future__ import annotations
 
@@ -20,34 +21,32 @@ SCHEMA = {
     "required": ["text", "confidence"],
     "additionalProperties": False,
 }
-_ASKED = """\
-These are the facts of one day in a folder of notes. Say them in one or two sentences, for somebody who reads nothing
-else. Use no number, name or path that does not stand in the facts; do not advise. `confidence`: how sure you are that
-the sentences say what the facts say."""
 _NUMBER = re.compile(r"\d+")
 
 
-def worded(ctx: Context, facts: Sequence[str]) -> tuple[str, tuple[Usage, ...]]:
-    """A model's sentences and what they cost; "" when no model stands ready, or when it cannot be believed. The names
-    of notes are among the facts, so a model that is not this machine's is never asked."""
+def in_words(
+    ctx: Context, label: str, facts: Sequence[str], order: str, *, must_say: str = ""
+) -> tuple[str, tuple[Usage, ...]]:
+    """A model's sentences and what they cost; "" when no model stands ready, or when it cannot be believed. A model
+    that is not this machine's is never asked. `must_say`: a word that may not be left out."""
     if not ctx.model or ctx.leaves or ctx.attempt > 1:
-        ctx.note("no model stands ready: the summary goes without its words")
+        ctx.note("no model stands ready: the report goes without its words")
         return "", ()
     try:
-        prompt = quoted("The facts", "\n".join(facts))
-        answer = ctx.ask(f"{prompt}\n\n{_ASKED}", schema=SCHEMA, max_tokens=200, seconds=SECONDS)
+        prompt = quoted(label, "\n".join(facts))
+        answer = ctx.ask(f"{prompt}\n\n{order}", schema=SCHEMA, max_tokens=200, seconds=SECONDS)
     except GoferError as error:
         ctx.check()  # a run that was cancelled ends here
         ctx.note(f"without a model's words: {error}")
         return "", error.usage
     text = " ".join(str(answer.data["text"]).split())
-    if doubt := _doubt(text, answer, facts):
+    if doubt := _doubt(text, answer, facts, must_say):
         ctx.note(f"without a model's words: {doubt}")
         return "", (answer.usage,)
     return text, (answer.usage,)
 
 
-def _doubt(text: str, answer: Answer, facts: Sequence[str]) -> str:
+def _doubt(text: str, answer: Answer, facts: Sequence[str], must_say: str) -> str:
     """Why the sentences are not believed, "" when they are."""
     if answer.data["confidence"] < LOW_CONFIDENCE:
         return f"it gave them a confidence of {answer.data['confidence']:g}"
@@ -56,4 +55,6 @@ def _doubt(text: str, answer: Answer, facts: Sequence[str]) -> str:
     known = set(_NUMBER.findall("\n".join(facts).replace(",", "")))
     if invented := [number for number in _NUMBER.findall(text.replace(",", "")) if number not in known]:
         return f"the number {invented[0]} is not among the facts"
+    if must_say not in text.casefold():
+        return f"they leave out that something is {must_say}"
     return ""
