@@ -236,5 +236,5 @@ def test_s29_where_only_a_sandbox_will_do_nothing_is_read_without_one(tmp_path: 
 
 def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(Refused, match=r"pip install 'gofer\[web\]'"):
+    with pytest.raises(Refused, match=r"pip install -e '\.\[web\]'"):
         READER.read("html", b"<p>x", "https://x.example")

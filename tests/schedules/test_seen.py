@@ -61,6 +61,7 @@ def test_show_and_retry_know_the_runs_of_a_schedule(tmp_path: Path) -> None:
     assert shown.startswith("log: waiting (next run ")
     assert "last: done 2030-05-06 13:00 UTC" in shown
     assert "Report  outbox/log-20300506t1300z.md" in shown
+    assert "no run of it" not in vault.gofer("show", "log", "--log").stdout
     assert vault.gofer("show", "log-20300506t1230z").stdout.startswith("log-20300506t1230z: done")
     assert vault.gofer("retry", "log-20300506t1230z").returncode == 0
     assert vault.run_once()["done"] == 1
