@@ -12,6 +12,7 @@ from pathlib import Path
 from agent.admission import Situation, is_draft, not_now, with_parameters
 from agent.approving import Approvals
 from agent.claims import Claim, Wanted
+from agent.clock import wall
 from agent.errors import TryLater
 from agent.facts import outcome_of
 from agent.handlers import HANDLERS
@@ -24,7 +25,7 @@ from agent.records import Scribe
 from agent.requests import Requests
 from agent.route.types import KNOWN_TYPES
 from agent.runner import Run
-from agent.schedules import Schedules
+from agent.schedules import LONGEST, Schedules
 from agent.vault.finished import Archive
 from agent.vault.names import is_schedule
 from agent.vault.task import read_task
@@ -52,6 +53,10 @@ class Rest:
     @property
     def is_draft(self) -> bool:
         return is_draft(self.task, self.reason)
+
+    def has_its_time(self, now: datetime) -> bool:
+        """Whether it waited for nothing but a time that has come: a machine that slept does not count the seconds."""
+        return bool(self.task.not_before and self.reason.startswith("not before") and self.task.not_before <= now)
 
     def as_data(self) -> dict[str, object]:
         """As `run --once --json` shows a task that waits."""
@@ -156,7 +161,7 @@ class Intake:
         drops = [drop for drop in self.look.refused if drop.key not in known]
         self.more, room = False, (SHARED if self.holding.exchange else BATCH) - len(self._running)
         for path in self.look.ready:
-            if path in busy or self._still_rests(path, clock) or (self.only and path != self.only):
+            if path in busy or self._still_rests(path, clock, now) or (self.only and path != self.only):
                 continue
             if len(drops) >= room:
                 self.more = room > 0  # else the next run that ends makes room, and rings
@@ -178,7 +183,7 @@ class Intake:
         owed = [record.task for record in self.journal.owed.values() if record.schedule]
         due = self.schedules.due(now, {run.drop.path for run in self._running}, owed) if self.works else []
         fresh = (drop for drop in due if drop.key not in self.journal.owed)
-        return [drop for drop in fresh if not self._still_rests(drop.path, clock, drop.instance)]
+        return [drop for drop in fresh if not self._still_rests(drop.path, clock, now, drop.instance)]
 
     def _parsed(self, drop: Drop) -> Task:
         """The task in a file of a schedule. This too counts as an attempt, until it has gone well."""
@@ -190,13 +195,14 @@ class Intake:
         self.journal.back([drop.key])
         return task
 
-    def _still_rests(self, path: str, clock: float, instance: str = "") -> bool:
+    def _still_rests(self, path: str, clock: float, now: datetime, instance: str = "") -> bool:
         rest = self.resting.get(path)
         if (
             rest is None
             or rest.drop.instance != instance
             or self.inbox.signature(path) != rest.drop.signature
             or rest.task.id in self.cancelled
+            or rest.has_its_time(now)
         ):
             return False
         return clock < rest.until and rest.state == self._state
@@ -267,7 +273,7 @@ class Intake:
         if (task.problem is not None and task.problem.what in reason) or is_draft(task, reason):
             until = float("inf")
         elif task.not_before and reason.startswith("not before"):
-            until = time.monotonic() + max(0.0, task.not_before.timestamp() - time.time())
+            until = time.monotonic() + min(LONGEST, max(0.0, task.not_before.timestamp() - wall()))
         reason = self.scribe.gate.redact(reason)  # it may quote the task, and others are told of it
         self.resting[drop.path] = Rest(drop, task, decision, reason, until, self._state, tried)
 

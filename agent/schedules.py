@@ -217,13 +217,23 @@ class Schedules:
             row["overdue_s"] = int((now - start).total_seconds())
         return row
 
-    def _late(self, schedule: Schedule, start: datetime, now: datetime) -> str:
+    def _late(self, schedule: Schedule, start: datetime, now: datetime, since: datetime) -> str:
         """The sentence on a schedule that did not run for more than two of its intervals, while we looked after it."""
         due = schedule.next(parse_utc(self._entry(schedule, now).done))
         then = due and schedule.next(due)
-        if not (self._since and due and then) or now - max(start, self._since) <= INTERVALS * (then - due):
+        if not (due and then) or now - max(start, since) <= INTERVALS * (then - due):
             return ""
         return f"the schedule {schedule.name} should have run at {due:%Y-%m-%d %H:%M} UTC, and did not"
+
+    def unattended(self, now: datetime) -> dict[str, str]:
+        """The files of schedules that somebody here looked after, and nobody does by now: each with a sentence once it
+        is long time for its next run."""
+        found = {}
+        for path, known in self._known.items():
+            start = self._next(known.schedule, now, ()) if known.schedule else None
+            if start and start <= now and known.schedule:
+                found[path] = self._late(known.schedule, start, now, start)
+        return {path: said for path, said in found.items() if said}
 
     @property
     def now(self) -> datetime:
@@ -231,12 +241,15 @@ class Schedules:
         return self._looked[0]
 
     def late(self, running: Collection[str]) -> dict[str, str]:
-        """The files of schedules that do not run although it is long time for them, each with a sentence."""
+        """The files of schedules that do not run although it is long time for them, each with a sentence; none for who
+        only exchanges with the remote, and never looked what is due."""
         found, now = {}, self.now
+        if self._since is None:
+            return {}
         for path, known in self._known.items():
             start = self._next(known.schedule, now, ()) if known.schedule and path not in running else None
             if start and start <= now and known.schedule and opens_at(self.hours, now.astimezone()):
-                found[path] = self._late(known.schedule, start, now)
+                found[path] = self._late(known.schedule, start, now, self._since)
         return {path: said for path, said in found.items() if said}
 
     def last(self, known: Known) -> str:

@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -147,10 +147,23 @@ class Survey:
                 item = replace(item, state=str(Status.INVALID), reason=row["problem"])
             elif item.state in (Status.OPEN, Status.WAITING):
                 waits = str(said.get(row["path"], "")) or self._next_run(row["next"])
+                if row["overdue_s"] and not self.working:
+                    due = self.now - timedelta(seconds=row["overdue_s"])
+                    waits = f"was due {due:%Y-%m-%d %H:%M} UTC, and no worker runs here (gofer run); {waits}"
                 last = self._schedules.last(known)
                 item = replace(item, state=str(Status.WAITING), reason=waits + (f"; last: {last}" if last else ""))
             items.append(item)
         return items
+
+    def held(self) -> list[Item]:
+        """The schedules of which a run is due and waits: for a model, a tick, another task."""
+        said = self.board.get("waiting", {}) if self.working else {}
+        return [item for item in self.schedules() if item.state == Status.WAITING and item.path in said]
+
+    def unattended(self) -> list[dict[str, str]]:
+        """The schedules that a worker of this clone looked after, and that do not run because none is there."""
+        late = {} if self.working else self._schedules.unattended(self.now)
+        return [_problem(f"{said}: no worker runs here", path, "gofer run") for path, said in late.items()]
 
     def due(self) -> list[Item]:
         """The runs of schedules that are at work now, by their ids."""
@@ -160,7 +173,8 @@ class Survey:
     def _next_run(self, next_: str) -> str:
         minutes = max(0, int((parse_utc(next_) - self.now).total_seconds()) // 60)
         days, hours = minutes // 1440, minutes // 60
-        wait = f"{minutes} min" if not hours else f"{hours} h {minutes % 60} min" if hours < 48 else f"{days} days"
+        short = f"{minutes} min" if minutes else "less than a minute"
+        wait = short if not hours else f"{hours} h {minutes % 60} min" if hours < 48 else f"{days} days"
         return f"next run {next_[:16].replace('T', ' ')} UTC (in {wait})"
 
     def _item(self, task: Task, running: bool, said: str) -> Item:
@@ -284,8 +298,8 @@ class Survey:
         """Whether a command is registered that belongs into the sandbox."""
         return bool(self.settings.checks) or any(one.sandbox for one in self.settings.executors.values())
 
-    def problems(self, items: list[Item]) -> list[dict[str, str]]:
-        """What needs a person, each with where and one thing to do."""
+    def problems(self, items: list[Item], *, elsewhere: bool = False) -> list[dict[str, str]]:
+        """What needs a person, each with where and one thing to do. `elsewhere`: another machine has a worker."""
         found = [_problem(f.what, f.where, f.fix) for f in self.settings.findings]
         self.router.matrix()
         if problem := self.router.problem:
@@ -311,9 +325,9 @@ class Survey:
         found += [_broken(item) for item in broken]
         ready = [item for item in items if item.state == Status.OPEN]
         if ready and not self.working:
-            found.append(
-                _problem(f"{counted(len(ready), 'task')} ready and no worker runs here", str(self.root), "gofer run")
-            )
+            what = f"{counted(len(ready), 'task')} ready and no worker runs here"
+            fix = "gofer sync, and a worker of another machine takes it; or gofer run" if elsewhere else "gofer run"
+            found.append(_problem(what, str(self.root), fix))
         return found
 
     def _handoffs(self) -> Iterator[dict[str, str]]:

@@ -136,7 +136,9 @@ class Sync:
                 return f"{name} is gone from the remote: it was renamed or deleted there"
             if seen.others:
                 names = ", ".join(sorted(short(other) for other in seen.others)[:3])
-                return f"the remote has no branch {name}, but {names}: choose it as upstream, or push yours"
+                there = min(short(other) for other in seen.others)
+                advice = "choose it as upstream, or push yours" if local else f"git switch {there}"
+                return f"the remote has no branch {name}, but {names}: {advice}"
             return ""
         if before is None or self.repository.info(before) is None:
             apart = local is not None and not self.history.related(seen.tip, local)

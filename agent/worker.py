@@ -146,7 +146,11 @@ def exchange(
         while time.monotonic() < deadline:
             tick = _travel(desk, now())
             settling = only in desk.intake.look.settling if only else tick.settling
-            if desk.exchange.sync.away or ((desk.at_rest or desk.outlet.blocked) and not (settling or tick.more)):
+            if (
+                desk.exchange.sync.away
+                or desk.exchange.sync.paused
+                or ((desk.at_rest or desk.outlet.blocked) and not (settling or tick.more))
+            ):
                 break
             bell.wait(min(0.2, _pause(tick, 0.2)))
         said = desk.exchange.shown()

@@ -40,6 +40,7 @@ def retry(task: str, vault: Path | None, as_json: bool) -> None:
     archive = Archive(root)
     found = archive.find(task)
     if found is None:
+        _must_be_no_schedule(Survey(root, os.environ, datetime.now(UTC)), task, "gofer retry")
         raise Usage(f"no finished task has the id '{task}'", fix="gofer list shows the ids; what waits needs no retry")
     raw = normal_form((root / found.path).read_bytes())
     text = as_dropped(raw, found.revision)
@@ -65,6 +66,7 @@ def cancel(task: str, vault: Path | None, as_json: bool) -> int:
     survey = Survey(root, os.environ, datetime.now(UTC))
     items = [item for item in (*survey.waiting(), *survey.due()) if item.id == task]
     if not items or items[0].path is None:
+        _must_be_no_schedule(survey, task, "gofer cancel")
         raise Usage(f"no task that waits or runs has the id '{task}'", fix="gofer list shows the ids")
     if items[0].state == Status.INVALID:
         raise Usage(f"{items[0].path} is no task yet", why=items[0].reason or "", fix="mend the file, or delete it")
@@ -84,6 +86,17 @@ def cancel(task: str, vault: Path | None, as_json: bool) -> int:
     else:
         click.echo(f"{task}: {state}" + (f" ({reason})" if reason else ""))
     return 0
+
+
+def _must_be_no_schedule(survey: Survey, name: str, command: str) -> None:
+    """Raises Usage for a schedule's own name: only runs of it can be done again or called off."""
+    if path := next((item.path for item in survey.schedules() if item.id == name), None):
+        raise Usage(
+            f"'{name}' is a schedule, and {command} takes one of its runs",
+            where=path,
+            fix=f"gofer show {name} names them; status: draft in the file stops it, and its text in a file of its own "
+            "in inbox/, without `every` and `cron`, runs at once",
+        )
 
 
 def _cancel_here(desk: Desk, task: str, path: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from agent.cli.screen import find_vault, json_option, print_json, table, vault_option
+from agent.stopping import stopped
 from agent.survey import Item, Survey
 from agent.vault.layout import handoff_path
 from agent.vault.values import FINAL, Status
@@ -30,6 +31,8 @@ def list_(vault: Path | None, as_json: bool) -> None:
         return
     rows = [(i.state, i.id, i.tier, i.type, _where(i)) for i in items]
     table(("State", "Task", "Tier", "Type", "Why, or where"), rows, flexible=4)
+    if stop := stopped(survey.root, survey.state):
+        click.echo(f"Nothing starts: {stop}. To go on: gofer resume")
 
 
 def _where(item: Item) -> str:

@@ -63,7 +63,9 @@ def collect(root: Path, named: str, *, log: bool) -> dict[str, Any]:
     if owed and not report.is_file():  # it has ended, and comes into the vault with the branch
         item = replace(item, state=owed.status, reason=str(survey.board.get("stuck") or NOT_YET))
     text = report.read_text("utf-8") if report.is_file() else owed and owed.files.get(f"outbox/{item.id}.md")
-    lines = (RunFolders(survey.state / "runs", OutputGate()).find(item.id) or Path("/nonexistent")) / "run.log"
+    folders = RunFolders(survey.state / "runs", OutputGate())
+    ran = folders.find(item.id) or (folders.find(runs[-1]["task"]) if runs else None)  # of a schedule the last run
+    lines = (ran or Path("/nonexistent")) / "run.log"
     return {
         **asdict(item),
         "task": {"path": item.path, "revision": revision(raw), "text": raw} if raw else None,

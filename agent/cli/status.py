@@ -40,12 +40,16 @@ def status(vault: Path | None, as_json: bool, watch: bool) -> int:
 def collect(root: Path) -> dict[str, Any]:
     """The data of `status --json`."""
     survey = Survey(root, os.environ, datetime.now(UTC))
-    items = survey.waiting()
-    problems = survey.problems([*items, *(item for item in survey.schedules() if item.state == Status.INVALID)])
+    items = [*survey.waiting(), *survey.held()]
     settings = survey.settings
     around = look(root, survey.state, settings.sync.remote, settings.worker.name, survey.now)
+    elsewhere = any(worker["state"] != "STOPPED" for worker in around.workers)
+    unfit = [item for item in survey.schedules() if item.state == Status.INVALID]
+    problems = survey.problems([*items, *unfit], elsewhere=elsewhere)
     sync = _sync(survey, around)
     stop = stopping.stopped(root, survey.state)
+    if not stop and not elsewhere:
+        problems += survey.unattended()
     if forgotten := stop_problem(stop, stopping.stopped_since(root, survey.state, time.time()), survey.now):
         problems.append(forgotten)
     if sync["state"] in ("paused", "offline") and sync["reason"]:

@@ -42,7 +42,7 @@ class DocumentReader:
                 "this kind of document cannot be read here",
                 where=where,
                 why=f"the package {package} is not installed",
-                fix="pip install 'gofer[web]'",
+                fix="pip install -e '.[web]' in the checkout of Gofer",
             )
         argv = [sys.executable, "-I", str(_PROGRAM), kind, str(MAX_PAGES), str(MAX_TEXT), charset]
         level = self.sandbox.level

@@ -19,31 +19,62 @@ _HIDDEN = [
     ),
     "//template | //noscript",
 ]
+_META = re.compile(rb"<meta[^>]{1,200}charset\s*=\s*[\"']?([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE)
+_HEAD = 4096  # bytes in which a page says how it is written
+_AS_BROWSERS = {
+    "iso-8859-1": "cp1252",
+    "latin1": "cp1252",
+    "us-ascii": "cp1252",
+    "ascii": "cp1252",
+    "gb2312": "gb18030",
+}
 _SHORT = 300  # characters of a title or a name
 
 
+class NotReadable(ValueError):
+    """A document of which nothing can be read, in words for people."""
+
+
 def html(data: bytes, _: int, charset: str) -> dict[str, Any]:
-    """The main text of a page as Markdown, by trafilatura, which also finds out its encoding."""
+    """The main text of a page as Markdown, by trafilatura, which guesses the encoding where none is stated."""
     import trafilatura  # noqa: PLC0415  (a PDF does not need it)
 
+    page = _decoded(data, charset)
     text = trafilatura.extract(
-        data, output_format="markdown", include_comments=False, include_formatting=True, prune_xpath=_HIDDEN
+        page, output_format="markdown", include_comments=False, include_formatting=True, prune_xpath=_HIDDEN
     )
     # A thorough search takes any year on the page for its date, the copyright's too.
-    about = trafilatura.extract_metadata(data, date_config={"extensive_search": False, "original_date": True})
+    about = trafilatura.extract_metadata(page, date_config={"extensive_search": False, "original_date": True})
     found = about.as_dict() if about else {}
     named = {name: found.get(name) or "" for name in ("title", "author", "date")}
     return {"text": text or "", **named}
+
+
+def _decoded(data: bytes, charset: str) -> str | bytes:
+    """A page as its server or its `meta` says it is written; as it came when neither says so, or it is not true. What
+    can be read as UTF-8 is UTF-8, whatever is said (encoding sniffing of the HTML standard, 13.2.3, is less strict)."""
+    said = _META.search(data[:_HEAD])
+    named = (charset, said[1].decode("ascii") if said else "")
+    unlike = b"\0" in data or b"\x1b" in data  # UTF-16 and ISO-2022 look like UTF-8
+    for encoding in filter(None, (*named, "utf-8-sig") if unlike else ("utf-8-sig", *named)):
+        try:
+            return data.decode(_AS_BROWSERS.get(encoding.lower(), encoding))
+        except (UnicodeError, LookupError):
+            continue
+    return data
 
 
 def pdf(data: bytes, pages: int, _: str) -> dict[str, Any]:
     """The text of the first `pages` pages, by pypdf."""
     import pypdf  # noqa: PLC0415
 
-    reader = pypdf.PdfReader(BytesIO(data))
-    if reader.is_encrypted and not reader.decrypt(""):
-        raise ValueError("it is encrypted, and needs a password")
-    count = len(reader.pages)
+    try:
+        reader = pypdf.PdfReader(BytesIO(data))
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise NotReadable("it is encrypted, and needs a password")
+        count = len(reader.pages)
+    except pypdf.errors.PyPdfError as error:
+        raise NotReadable(f"it is damaged or cut short ({error})") from None
     text = "\n\n".join(reader.pages[number].extract_text() for number in range(min(pages, count)))
     notes = [f"only the first {pages} of its {count} pages were read"] if count > pages else []
     text = re.sub(r"(?<=[^\W\d_])-\n(?=[^\W\d_])", "", text)  # a word that was divided at the end of a line
@@ -62,12 +93,12 @@ def text(data: bytes, _: int, charset: str) -> dict[str, Any]:
     """Text whose encoding is not known for sure: as its server says, else by charset-normalizer."""
     try:
         return {"text": data.decode(charset or "utf-8")}
-    except (UnicodeDecodeError, LookupError):
+    except (UnicodeError, LookupError):
         import charset_normalizer  # noqa: PLC0415
 
         best = charset_normalizer.from_bytes(data).best()
         if best is None:
-            raise ValueError("it is no text in any encoding that is known") from None
+            raise NotReadable("it is no text in any encoding that is known") from None
         return {"text": str(best)}
 
 
@@ -79,6 +110,8 @@ def main(kind: str, pages: str, limit: str, charset: str) -> int:
         return _gave_up("it needs more memory than is allowed")
     except RecursionError:
         return _gave_up("it is nested too deeply")
+    except NotReadable as error:
+        return _gave_up(str(error))
     except Exception as error:
         return _gave_up(" ".join(f"{type(error).__name__}: {error}".split()))
     whole = found["text"]

@@ -23,7 +23,7 @@ from agent.models.gguf import Digests, Seal, flaw_of, read_through, seal_of, war
 from agent.models.shelf import download_command
 
 _PACKAGE = "xllamacpp"
-_INSTALL = "pip install 'gofer[embedded]'"
+_INSTALL = "pip install -e '.[embedded]' in the checkout of Gofer"
 _TICK = 0.05  # seconds between two tries for the turn
 _TURN = threading.Lock()  # llama.cpp takes all cores for one question
 

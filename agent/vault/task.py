@@ -124,6 +124,10 @@ class _Reading:
                 self.problems.append(Problem(unfit.what, self._line(unfit.key), unfit.why, fix))
                 mended = frontmatter.amend(self.corrected, {self._written("every"): unfit.every})
                 self.corrected = mended if unfit.every else self._without(unfit.key)
+                if unfit.key == "cron" and not task.every:
+                    self._say_when()
+        elif task.scheduled and task.status is not Status.DRAFT and not (task.every or task.cron):
+            self._say_when()  # what said when is not valid, and a comment by now
         elif not task.scheduled and (task.every or task.cron) and task.path.startswith(f"{INBOX}/"):
             key = "every" if task.every else "cron"
             what = f"`{self._written(key)}` makes it a schedule, and it does not lie in {SCHEDULES}/"
@@ -132,6 +136,10 @@ class _Reading:
                 Problem(what, self._line(key), why, f"move the file to {SCHEDULES}/, or delete the line to run it once")
             )
             self.corrected = self._without(key)
+
+    def _say_when(self) -> None:
+        """The corrected file is to be a schedule again."""
+        self.corrected = frontmatter.amend(self.corrected, {"every": "1d"})
 
     def _without(self, key: str) -> str:
         return frontmatter.without(self.corrected, self._written(key))

@@ -62,6 +62,47 @@ def test_the_encoding_of_a_page_is_found_out(encoding: str) -> None:
     assert text in READER.read("html", raw.encode(encoding), "https://x.example").text
 
 
+TURKISH, PRICE = "Fiyat beş lira, ödeme peşin olmalıdır.", "Der Preis beträgt fünf Euro, zahlbar überall."
+JAPANESE = "価格は五ユーロです。"
+
+
+@pytest.mark.parametrize(
+    ("words", "encoding", "header", "meta"),
+    [
+        (TURKISH, "iso-8859-9", "iso-8859-9", ""),
+        (TURKISH, "iso-8859-9", "", "iso-8859-9"),
+        (TURKISH, "iso-8859-9", "nosuch", "windows-1254"),
+        (TURKISH, "iso-8859-9", "iso-8859-9", "utf-8"),  # the meta is not true
+        (TURKISH, "utf-8", "iso-8859-1", "iso-8859-1"),  # neither is
+        (TURKISH, "utf-8-sig", "", ""),
+        (TURKISH, "utf-16", "utf-16", ""),
+        (TURKISH, "utf-16-le", "utf-16le", ""),
+        (PRICE + " „5 €“", "cp1252", "iso-8859-1", ""),  # what browsers make of that name
+        (JAPANESE, "iso-2022-jp", "iso-2022-jp", ""),
+        (JAPANESE, "gb18030", "", "gb2312"),
+    ],
+)
+def test_a_short_page_is_written_as_it_says_and_utf_8_is_utf_8(
+    words: str, encoding: str, header: str, meta: str
+) -> None:
+    head = f'<meta http-equiv="Content-Type" content="text/html; charset={meta}">' if meta else ""
+    text = f"<html><head>{head}<title>T</title></head><body><article><h1>T</h1><p>{words}</p></article></body></html>"
+    assert words in READER.read("html", text.encode(encoding), "https://x.example", header).text
+
+
+def test_an_xhtml_page_with_its_own_declaration_is_read() -> None:
+    declared = b'<?xml version="1.0" encoding="iso-8859-9"?>\n' + page("T", "x").replace(
+        b"<p>x</p>", f"<p>{TURKISH}</p>".encode("iso-8859-9")
+    ).replace(b'<meta charset="utf-8">', b"")
+    assert TURKISH in READER.read("html", declared, "https://x.example", "iso-8859-9").text
+
+
+@pytest.mark.parametrize("cut", [40, 400, -60])
+def test_a_pdf_that_is_cut_short_is_told_as_such(cut: int) -> None:
+    with pytest.raises(Refused, match=r"because it is damaged or cut short \("):
+        READER.read("pdf", pdf(WORDS, WORDS)[:cut], "https://x.example")
+
+
 def test_a_pdf_is_the_text_of_its_pages_and_a_word_divided_at_the_end_of_a_line_is_whole_again() -> None:
     found = READER.read(
         "pdf", pdf("The first page speaks of infor-\nmation.", "The second\nof cats.", title="Two"), "a.pdf"
@@ -195,5 +236,5 @@ def test_s29_where_only_a_sandbox_will_do_nothing_is_read_without_one(tmp_path: 
 
 def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(Refused, match=r"pip install 'gofer\[web\]'"):
+    with pytest.raises(Refused, match=r"pip install -e '\.\[web\]'"):
         READER.read("html", b"<p>x", "https://x.example")

@@ -282,6 +282,23 @@ def test_the_same_text_twice_is_one_source(place: ModelPlace, server: Server) ->
     assert "Contradictions" not in [one.title for one in result.sections]
 
 
+def test_a_page_that_is_named_at_two_places_of_it_is_fetched_once(place: ModelPlace, server: Server) -> None:
+    place.do(FakeModel(read(SAYS_A)), f"Compare {server.url}/a#plans with {server.url}/a and {server.url}/a#prices")
+    place.do(FakeModel(read(SAYS_A)), "What does Pro cost?", urls=[f"{server.url}/a", f"{server.url}/a#plans"])
+    assert len(server.seen("/a")) == 2
+
+
+def test_the_lead_is_told_what_was_wrong_with_the_sources_of_which_nothing_came(
+    place: ModelPlace, server: Server
+) -> None:
+    server.on("/wall", say("<html><body><h1>Sign in</h1><p>Please sign in to read on.</p></body></html>", "text/html"))
+    server.on("/away", say("no", status=403))
+    with pytest.raises(Doubt, match="found nothing in the sources") as doubt:
+        place.do(FakeModel(read()), f"What do {server.url}/wall and {server.url}/away say of the price?")
+    assert f"{server.url}/wall: the page shows only" in doubt.value.tried
+    assert f"403 Forbidden, in {server.url}/away" in doubt.value.tried
+
+
 def test_a_request_without_any_page_goes_to_the_lead_with_the_reason(place: ModelPlace) -> None:
     with pytest.raises(Doubt, match="no search engine") as doubt:
         place.do(FakeModel(), "Research the opening hours of the city library")

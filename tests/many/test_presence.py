@@ -41,7 +41,9 @@ def test_c10_status_on_any_clone_shows_every_worker_of_every_machine_without_a_c
         assert len(seen) == 2 and all(name.endswith(("-1", "-2")) for name in seen)
         assert {worker["state"] for worker in seen.values()} <= {"IDLE", "READY"}
         assert all(worker["since"] <= worker["seen"] for worker in seen.values())
-        assert "another machine" in laptop.gofer("status").stdout
+        laptop.drop("new.md", "---\nstatus: open\n---\nWrite 42 to memory/answer.txt\n")
+        shown = laptop.gofer("status").stdout
+        assert "another machine" in shown and "do: gofer sync, and a worker of another machine takes it" in shown
     assert many.there("rev-parse", "main") == before
     (laptop.state / "status.git" / "asked").unlink()
     assert {worker["state"] for worker in others(laptop).values()} == {"STOPPED"}

@@ -106,6 +106,20 @@ def test_a_schedule_dropped_without_a_commit_reaches_the_other_machines(fleet: F
         assert [*ids(b.at("12:30")), *ids(a.at("12:30"))] == ["log-20300506t1230z"]
 
 
+def test_a_clone_without_a_worker_syncs_a_vault_that_has_schedules(fleet: Fleet) -> None:
+    one, other = shared(fleet, LOG, line())
+    assert one.gofer("sync").returncode == 0  # nobody ever worked here
+    with desk(other) as b:
+        b.at("12:30")
+    assert one.gofer("sync").returncode == 0
+    assert (one.root / "notes/log.md").read_text() == "tick\n"
+    with desk(one) as a:  # and a worker that comes later starts from a sound memory
+        assert ids(a.at("13:00")) == ["log-20300506t1300z"]
+    before = memory(one)
+    assert one.gofer("sync").returncode == 0
+    assert memory(one) == before
+
+
 def test_an_edit_on_one_machine_is_what_every_machine_runs(fleet: Fleet) -> None:
     one, other = shared(fleet, LOG, line())
     with desks(one, other) as (a, b):

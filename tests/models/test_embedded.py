@@ -370,7 +370,7 @@ except ModelAway as error:
 """
     done = run(code, tiny_qwen3)
     ok, detail, fix = done.stdout.splitlines()[0].split("|")
-    assert (ok, fix) == ("False", "pip install 'gofer[embedded]'")
+    assert (ok, fix) == ("False", "pip install -e '.[embedded]' in the checkout of Gofer")
     assert "xllamacpp" in detail
     assert done.stdout.splitlines()[1] == fix
 

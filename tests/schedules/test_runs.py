@@ -125,6 +125,16 @@ def test_q09_a_machine_that_slept_treats_it_as_missed(vault: Vault) -> None:
         assert ids(worker.at("17:50")) == ["once-20300506t1730z"]
 
 
+def test_q09_a_task_that_may_not_begin_before_its_time_begins_then_also_when_the_machine_slept(vault: Vault) -> None:
+    schedule(vault, "log", line("every: 1d\nnot_before: 2030-05-07 02:00"))
+    vault.drop("one.md", "---\nid: one\nnot_before: 2030-05-07 02:00\nstatus: open\n---\nWrite 1 to notes/one.md\n")
+    with desk(vault) as worker:
+        midnight = worker.now + timedelta(hours=12)
+        assert worker.at(midnight) == []
+        assert sorted(worker.waiting) == ["inbox/one.md", "inbox/schedules/log.md"]
+        assert sorted(ids(worker.at(midnight + timedelta(hours=3)))) == ["log-20300507t0000z", "one"]
+
+
 def test_q24_nothing_is_due_before_its_time_and_jitter_comes_on_top(vault: Vault) -> None:
     schedule(vault, "log", line("every: 1h\njitter: 30m"))
     with desk(vault) as worker:

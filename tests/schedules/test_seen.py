@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.survey import Survey
 from agent.vault.task import read_task
 from tests.e2e.support import House
 from tests.schedules.support import NOON, beat, desk, line, schedule
-from tests.support import make_vault
+from tests.support import Vault, make_vault
 
 
 @pytest.fixture
@@ -59,6 +61,7 @@ def test_show_and_retry_know_the_runs_of_a_schedule(tmp_path: Path) -> None:
     assert shown.startswith("log: waiting (next run ")
     assert "last: done 2030-05-06 13:00 UTC" in shown
     assert "Report  outbox/log-20300506t1300z.md" in shown
+    assert "no run of it" not in vault.gofer("show", "log", "--log").stdout
     assert vault.gofer("show", "log-20300506t1230z").stdout.startswith("log-20300506t1230z: done")
     assert vault.gofer("retry", "log-20300506t1230z").returncode == 0
     assert vault.run_once()["done"] == 1
@@ -94,6 +97,65 @@ def test_a_schedule_is_late_only_while_a_worker_looks_after_it(tmp_path: Path) -
         worker.after(61)
         said = "the schedule log should have run at 2030-05-06 12:30 UTC, and did not"
         assert worker.desk.schedules.late(()) == worker.desk.board.read()["late"] == {path: said}
+
+
+def seen_at(vault: Vault, now: datetime) -> tuple[str, Survey]:
+    """What `list` says of the one schedule at a time at which no worker runs, and the survey of it."""
+    survey = Survey(vault.root, vault.env, now)
+    (item,) = survey.schedules()
+    return str(item.reason), survey
+
+
+def test_a_schedule_that_nobody_runs_is_told_by_list_and_after_two_intervals_by_status(tmp_path: Path) -> None:
+    vault = make_vault(tmp_path)
+    schedule(vault, "log", line("every: 30m"))
+    never, survey = seen_at(vault, NOON + timedelta(days=1))  # a clone in which no worker ever ran
+    assert never.startswith("next run") and survey.unattended() == []
+    with desk(vault):
+        pass
+    in_time, survey = seen_at(vault, NOON.replace(minute=29, second=30))
+    assert in_time == "next run 2030-05-06 12:30 UTC (in less than a minute)" and survey.unattended() == []
+    due, survey = seen_at(vault, NOON.replace(minute=40))
+    assert due.startswith(
+        "was due 2030-05-06 12:30 UTC, and no worker runs here (gofer run); next run 2030-05-06 13:00"
+    )
+    assert survey.unattended() == []
+    _, survey = seen_at(vault, NOON.replace(hour=13, minute=31))
+    (problem,) = survey.unattended()
+    assert problem == {
+        "what": "the schedule log should have run at 2030-05-06 12:30 UTC, and did not: no worker runs here",
+        "where": "inbox/schedules/log.md",
+        "fix": "gofer run",
+    }
+
+
+def test_status_counts_a_run_that_is_due_and_waits(tmp_path: Path) -> None:
+    vault = make_vault(tmp_path)
+    schedule(vault, "log", line("every: 30m\nafter: [nothing]"))
+    with desk(vault) as worker:
+        worker.at("12:10")
+        assert json.loads(vault.gofer("status", "--json").stdout)["data"]["queue"]["waiting"] == 0
+        worker.at("12:30")
+        assert json.loads(vault.gofer("status", "--json").stdout)["data"]["queue"]["waiting"] == 1
+
+
+def test_retry_and_cancel_of_a_schedule_say_that_they_take_a_run_of_it(tmp_path: Path) -> None:
+    vault = make_vault(tmp_path)
+    schedule(vault, "log", line("every: 30m"))
+    for verb in ("retry", "cancel"):
+        done = vault.gofer(verb, "log")
+        assert done.returncode != 0
+        assert f"'log' is a schedule, and gofer {verb} takes one of its runs" in done.stderr
+        assert "gofer show log names them" in done.stderr
+    assert "no finished task" in vault.gofer("retry", "nosuch").stderr
+
+
+def test_list_says_that_the_vault_is_stopped(tmp_path: Path) -> None:
+    vault = make_vault(tmp_path)
+    schedule(vault, "log", line("every: 30m"))
+    assert "Nothing starts" not in vault.gofer("list").stdout
+    vault.gofer("stop")
+    assert vault.gofer("list").stdout.endswith("Nothing starts: gofer stop was called here. To go on: gofer resume\n")
 
 
 def test_the_shipped_schedules_are_what_they_say(tmp_path: Path) -> None:

@@ -49,6 +49,15 @@ def test_behind_a_clone_takes_new_changed_and_deleted_files(fleet: Fleet, a: Clo
     fleet.unharmed()
 
 
+def test_a_clone_of_a_remote_whose_head_names_no_branch_is_told_which_to_switch_to(fleet: Fleet, a: Clone) -> None:
+    tip = fleet.tip()
+    a.git("rm", "-rq", ".")
+    a.git("symbolic-ref", "HEAD", "refs/heads/master")
+    done = a.gofer("sync")
+    assert "the remote has no branch master, but main: git switch main" in done.stdout
+    assert fleet.tip() == tip
+
+
 def test_behind_the_executable_bit_comes_with_and_without_new_content(fleet: Fleet, a: Clone, b: Clone) -> None:
     for name in ("plain", "tool", "both"):
         a.write(f"bin/{name}.sh", f"{name}\n")

@@ -146,8 +146,12 @@ def test_d12_a_file_that_recurs_and_does_not_lie_among_the_schedules_is_told_whe
         ("every: 1d\ncron: 0 9 * * *", 3, "`every` and `cron` are both there", "every: 1d\n# cron: 0 9 * * *"),
         ("every: 90s", 2, "no whole number of minutes", 'every: "2m"'),
         ("every: 30m\njitter: 30m", 3, "`jitter` is as long", "every: 30m\n# jitter: 30m"),
-        ("cron: 61 9 * * *", 2, "`cron: 61 9 * * *` is not valid", "# cron: 61 9 * * *"),
-        ("cron: 0 0 30 2 *", 2, "is not valid", "# cron: 0 0 30 2 *"),
+        ("cron: 61 9 * * *", 2, "`cron: 61 9 * * *` is not valid", "# cron: 61 9 * * *\nevery: 1d"),
+        ("cron: 0 0 30 2 *", 2, "is not valid", "# cron: 0 0 30 2 *\nevery: 1d"),
+        ("cron: 0 0 29 2 */7", 2, "it would never run", "# cron: 0 0 29 2 */7\nevery: 1d"),
+        ("every: often", 2, "`every: often` is not valid", "# every: often\nevery: 1d"),
+        ("tier: hard", 2, "`tier: hard` is not valid", "# tier: hard\nevery: 1d"),
+        ("every: 2h\ncron: 61 9 * * *", 3, "`cron: 61 9 * * *` is not valid", "every: 2h\n# cron: 61 9 * * *"),
         ("every: 1d\ntimezone: Mars/Base", 3, "`timezone: Mars/Base` is not", "every: 1d\n# timezone: Mars/Base"),
         ("every: 1d\ntimezone: ../../etc/passwd", 3, "is not valid", "every: 1d\n# timezone: ../../etc/passwd"),
         ("cron: 0 1 * * *\nactive_hours: 13:00-14:00", 3, "never run", "cron: 0 1 * * *\n# active_hours: 13:00-14:00"),
@@ -161,6 +165,7 @@ def test_d12_a_schedule_that_is_none_is_told_with_its_line_and_the_file_mended(
     assert what in task.problem.what
     assert task.problem.line == line
     assert task.problem.corrected == f"---\n{corrected}\n---\nHow is it?\n"
+    assert read(task.problem.corrected, scheduled=True).problem is None
 
 
 def test_a_draft_among_the_schedules_need_not_say_when() -> None:

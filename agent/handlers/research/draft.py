@@ -16,13 +16,18 @@ from agent.text import shorten, utc
 from agent.vault.values import HandoffReason, Result, Section
 
 _DROPPED_SHOWN = 20
+_TOLD = 5  # notes on sources, when the lead takes over
 
 
 def run(ctx: Context, params: ResearchParams) -> Result:
     """The draft. Doubt when no page is named, when it is too much, or when too little of it can be proven."""
     found = gather(ctx, params)
     asked = Asked(ctx, wish(ctx, params))
-    reading = read(asked, found.sources)
+    try:
+        reading = read(asked, found.sources)
+    except Doubt as doubt:  # whoever takes over is to know which sources were not whole
+        doubt.tried = "; ".join([doubt.tried, *found.notes[:_TOLD]])
+        raise
     findings, seen = merge(asked, reading.kept)
     confidence = min(asked.confidences)
     if confidence < LOW_CONFIDENCE:

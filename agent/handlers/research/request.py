@@ -6,6 +6,7 @@ Addresses come from the front matter or from the person's own sentence, never fr
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,7 +43,7 @@ class ResearchParams(PathParams):
         for url in urls:
             if not is_address(url):
                 raise ValueError(f"'{url[:200]}' is no address of a page; one begins with https:// or http://")
-        return tuple(dict.fromkeys(urls))
+        return _once(urls)
 
 
 def understand(task: Task) -> ResearchParams:
@@ -61,7 +62,15 @@ def addresses(text: str) -> tuple[str, ...]:
     found = [_trimmed(match[0]) for match in _ADDRESS.finditer(first[:_NAMED_WITHIN])]
     listed = (_LISTED.fullmatch(line.strip()) for line in rest[:_NAMED_WITHIN].splitlines())
     found += [_trimmed(match[1]) for match in listed if match]
-    return tuple(url for url in dict.fromkeys(found) if is_address(url))
+    return _once(url for url in found if is_address(url))
+
+
+def _once(urls: Iterable[str]) -> tuple[str, ...]:
+    """Each page once: what follows a # is a place on it, and no server sees it."""
+    pages: dict[str, str] = {}
+    for url in urls:
+        pages.setdefault(url.partition("#")[0], url)
+    return tuple(pages.values())
 
 
 def is_address(url: str) -> bool:
