@@ -35,6 +35,7 @@ LARGEST = 64 << 20  # bytes of an approval file, and of a file that is looked at
 TEXT = 64 << 10  # characters of a request that are shown
 PLANNED = frozenset({Status.DONE, Status.NEEDS_REVIEW})  # results that act
 NO_ANSWER = "is no answer"
+ASKED = "waits for your tick in "
 
 
 class Word(StrEnum):
@@ -121,7 +122,7 @@ class Approvals:
         """Why a task that asks first waits; "" when what it does is decided, None when it has to run for that."""
         found = self.standing(task, now)
         if found.word is Word.OPEN:
-            return f"waits for your tick in {found.path}"
+            return f"{ASKED}{found.path}"
         if found.word is Word.BROKEN:
             return f"{found.path} {NO_ANSWER}: {found.why}; put it back, or delete it to be asked anew"
         if found.word is Word.APPROVED and not found.plan and not self._plans_again(decision):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from agent.approving import ASKED
 from agent.errors import Crashed, TryLater
 from agent.exchange import Exchange
 from agent.files.overlay import OverlayFiles
@@ -77,7 +78,7 @@ class Outlet:
 
     def _wait_for_tick(self, run: Run) -> None:
         """The question is on its way. Where others can see the task, nobody else takes it before it is there."""
-        self.intake.wait(run.drop, run.task, run.decision, f"waits for your tick in {approval_path(run.task.id)}")
+        self.intake.wait(run.drop, run.task, run.decision, f"{ASKED}{approval_path(run.task.id)}")
         if not run.claim.shared:
             self.intake.holding.release([run.task.id])
 

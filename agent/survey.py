@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from agent import facts
 from agent.admission import Situation, is_draft, not_now, with_parameters
-from agent.approving import NO_ANSWER, Approvals
+from agent.approving import ASKED, NO_ANSWER, Approvals
 from agent.board import Board
 from agent.config import Settings, load_settings, state_dir
 from agent.gate import OutputGate
@@ -36,7 +36,7 @@ from agent.schedules import Schedules
 from agent.text import parse_utc
 from agent.vault.finished import Archive
 from agent.vault.handoff import ends_soon
-from agent.vault.layout import invalid_report_path
+from agent.vault.layout import approval_path, invalid_report_path
 from agent.vault.names import is_schedule
 from agent.vault.task import read_task
 from agent.vault.values import Status, Task
@@ -321,6 +321,11 @@ class Survey:
         if closed and (none := self.sandbox.found).path is None:
             found.append(_problem(f"checks cannot run: {none.trouble}", "sandbox.level in config.toml", none.fix))
         found += self._handoffs()
+        asked = [item for item in items if item.reason and item.reason.startswith(ASKED)]
+        found += [
+            _problem(f"{item.id} waits for your tick", approval_path(item.id), f"tick it, or: gofer approve {item.id}")
+            for item in asked
+        ]
         broken = [item for item in items if item.reason and f" {NO_ANSWER}: " in item.reason]
         found += [_broken(item) for item in broken]
         ready = [item for item in items if item.state == Status.OPEN]

@@ -461,3 +461,11 @@ def test_a_dry_run_says_what_code_would_do_and_does_nothing(vault: Vault) -> Non
     assert plans["inbox/d.md"] is None
     assert "moves `notes/a.md` to `archive/a.md`" in vault.gofer("run", "--dry-run").stdout
     assert (vault.git("status", "--short"), moved(vault)) == (before, False)
+
+
+def test_status_says_that_a_plan_needs_a_person(vault: Vault) -> None:
+    task = ask(vault)
+    said = vault.gofer("status")
+    assert said.returncode == 1
+    assert f"{task} waits for your tick [outbox/approvals/{task}.md]" in said.stdout
+    assert f"gofer approve {task}" in said.stdout
