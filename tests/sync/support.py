@@ -145,7 +145,7 @@ class Driven:
         """Look at the remote now."""
         self.desk.catch_up()
 
-    def settle(self, *, travels: int = 40, seconds: float = 20.0) -> list[Record]:
+    def settle(self, *, travels: int = 400, seconds: float = 20.0) -> list[Record]:
         """Look, then travel until nothing moves any more; the outcomes."""
         self.look()
         ended: list[Record] = []
