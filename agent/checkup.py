@@ -198,7 +198,7 @@ def _inbox(survey: Survey, now: datetime) -> Iterator[Check]:
     if not (survey.root / "inbox").is_dir():
         yield Check("inbox", False, "there is no folder inbox/", "gofer init makes what is missing")
         return
-    items = [*survey.waiting(), *survey.schedules()]
+    items = [*survey.waiting(), *survey.schedules]
     bad = [item for item in items if item.state == "invalid"]
     for item in bad:
         yield Check("inbox", False, f"{item.path}: {item.reason}", "mend it; its report in outbox/ shows how")

@@ -137,6 +137,7 @@ class Survey:
             found.learn(Drop(path, raw, (0, 0, 0, 0)), with_parameters(task))
         return found
 
+    @cached_property
     def schedules(self) -> list[Item]:
         """Every schedule, with when it runs next and how its last run here ended; by name."""
         said = self.board.get("waiting", {}) if self.working else {}
@@ -158,7 +159,7 @@ class Survey:
     def held(self) -> list[Item]:
         """The schedules of which a run is due and waits: for a model, a tick, another task."""
         said = self.board.get("waiting", {}) if self.working else {}
-        return [item for item in self.schedules() if item.state == Status.WAITING and item.path in said]
+        return [item for item in self.schedules if item.state == Status.WAITING and item.path in said]
 
     def unattended(self) -> list[dict[str, str]]:
         """The schedules that a worker of this clone looked after, and that do not run because none is there."""
@@ -168,7 +169,7 @@ class Survey:
     def due(self) -> list[Item]:
         """The runs of schedules that are at work now, by their ids."""
         runs = {run["path"]: run["id"] for run in self.board.get("running", [])} if self.working else {}
-        return [replace(item, id=runs[item.path]) for item in self.schedules() if item.path in runs]
+        return [replace(item, id=runs[item.path]) for item in self.schedules if item.path in runs]
 
     def _next_run(self, next_: str) -> str:
         minutes = max(0, int((parse_utc(next_) - self.now).total_seconds()) // 60)

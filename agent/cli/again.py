@@ -90,7 +90,7 @@ def cancel(task: str, vault: Path | None, as_json: bool) -> int:
 
 def _must_be_no_schedule(survey: Survey, name: str, command: str) -> None:
     """Raises Usage for a schedule's own name: only runs of it can be done again or called off."""
-    if path := next((item.path for item in survey.schedules() if item.id == name), None):
+    if path := next((item.path for item in survey.schedules if item.id == name), None):
         raise Usage(
             f"'{name}' is a schedule, and {command} takes one of its runs",
             where=path,

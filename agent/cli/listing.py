@@ -22,7 +22,7 @@ from agent.vault.values import FINAL, Status
 def list_(vault: Path | None, as_json: bool) -> None:
     """What waits, runs, was handed off, and ended lately; and when each schedule runs next."""
     survey = Survey(find_vault(vault), os.environ, datetime.now(UTC))
-    items = [*survey.waiting(), *survey.schedules(), *survey.ended()]
+    items = [*survey.waiting(), *survey.schedules, *survey.ended()]
     if as_json:
         print_json([asdict(item) for item in items])
         return

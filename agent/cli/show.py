@@ -51,7 +51,7 @@ def collect(root: Path, named: str, *, log: bool) -> dict[str, Any]:
     """The data of `show --json`. Usage when no task has that id, with those that begin alike."""
 
     survey = Survey(root, os.environ, datetime.now(UTC))
-    items = [*survey.waiting(), *survey.schedules(), *survey.ended(10_000)]
+    items = [*survey.waiting(), *survey.schedules, *survey.ended(10_000)]
     item = _choose(items, named)
     file = root / item.path if item.path else None
     raw = normal_form(file.read_bytes()) if file and file.is_file() else ""

@@ -44,7 +44,7 @@ def collect(root: Path) -> dict[str, Any]:
     settings = survey.settings
     around = look(root, survey.state, settings.sync.remote, settings.worker.name, survey.now)
     elsewhere = any(worker["state"] != "STOPPED" for worker in around.workers)
-    unfit = [item for item in survey.schedules() if item.state == Status.INVALID]
+    unfit = [item for item in survey.schedules if item.state == Status.INVALID]
     problems = survey.problems([*items, *unfit], elsewhere=elsewhere)
     sync = _sync(survey, around)
     stop = stopping.stopped(root, survey.state)

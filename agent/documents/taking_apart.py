@@ -112,7 +112,7 @@ def main(kind: str, pages: str, limit: str, charset: str) -> int:
         return _gave_up("it is nested too deeply")
     except NotReadable as error:
         return _gave_up(str(error))
-    except Exception as error:
+    except Exception as error:  # the process border: what a parser raises at a stranger's page is anything
         return _gave_up(" ".join(f"{type(error).__name__}: {error}".split()))
     whole = found["text"]
     notes = list(found.get("notes", ()))

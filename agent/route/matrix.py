@@ -16,6 +16,7 @@ from agent.errors import BadConfig
 from agent.route.pattern import KINDS, Groups, Pattern, Words, any_of, index_keys, parse_group, parse_pattern
 from agent.route.request import FUNCTION_WORDS, JOINING, LIKELY, NUMBER, SURE, THINGS, Request, Word
 from agent.route.types import HANDOFF, TYPES
+from agent.vault.tables import only_table
 from agent.vault.values import Tier, Who
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def load_matrix(
             if name == FURTHER and any("_" in choice for choice in groups[name]):
                 raise ValueError("an order begins with one word; no phrase can stand here")
     rows: list[Row] = []
-    for line, cells in _table(tokens, where):
+    for line, cells in only_table(tokens, COLUMNS, what="The delegation matrix", where=where):
         with _told("A row of the delegation matrix cannot be used", where, line, "that row"):
             row = _row(cells, known_types, groups)
             if any(row.number == other.number for other in rows):
@@ -206,36 +207,3 @@ def _groups(tokens: Sequence[Token], where: str) -> Iterator[tuple[int, str, str
                     fix="write the name in capitals and the words in one pair of backticks, with commas between",
                 )
             yield line, match[1], match[2]
-
-
-def _table(tokens: Sequence[Token], where: str) -> Iterator[tuple[int, list[Token]]]:
-    """The body rows of the only table, each with its line (from 1) and its cells."""
-    starts = [token.map[0] + 1 for token in tokens if token.type == "table_open" and token.map]
-    if len(starts) != 1:
-        raise BadConfig(
-            "The delegation matrix cannot be read",
-            where=f"{where}, line {starts[1] if starts else 1}",
-            why="there is a second table on the page" if starts else "there is no table on the page",
-            fix=f"keep exactly one table, with the columns {' | '.join(COLUMNS)}",
-        )
-    line = starts[0]
-    cells: list[Token] = []
-    for token in tokens:
-        if token.type == "tr_open" and token.map:
-            line, cells = token.map[0] + 1, []
-        elif token.type == "inline" and token.level >= 4:  # deeper than paragraph text: a cell
-            cells.append(token)
-        elif token.type == "tr_close" and line == starts[0]:
-            _check_columns([cell.content for cell in cells], f"{where}, line {line}")
-        elif token.type == "tr_close":
-            yield line, cells
-
-
-def _check_columns(found: Sequence[str], where: str) -> None:
-    if tuple(name.strip().lower().rstrip(" …") for name in found) != COLUMNS:
-        raise BadConfig(
-            "The delegation matrix cannot be read",
-            where=where,
-            why=f"its columns are {' | '.join(found)}",
-            fix=f"name them {' | '.join(COLUMNS)}",
-        )

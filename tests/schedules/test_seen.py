@@ -102,7 +102,7 @@ def test_a_schedule_is_late_only_while_a_worker_looks_after_it(tmp_path: Path) -
 def seen_at(vault: Vault, now: datetime) -> tuple[str, Survey]:
     """What `list` says of the one schedule at a time at which no worker runs, and the survey of it."""
     survey = Survey(vault.root, vault.env, now)
-    (item,) = survey.schedules()
+    (item,) = survey.schedules
     return str(item.reason), survey
 
 

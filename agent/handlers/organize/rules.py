@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from agent.errors import BadConfig, Refused
 from agent.files import writable
 from agent.handlers.organize.globs import Glob, read_glob
+from agent.vault.tables import only_table
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -66,7 +67,7 @@ class Rule:
 def load_rules(text: str, where: str = PAGE) -> tuple[Rule, ...]:
     """Read the one table of the page. Raises BadConfig with the line of what is wrong; nothing is half loaded."""
     rules = []
-    for line, cells in _table(text, where):
+    for line, cells in only_table(_parsed(text), COLUMNS, what="The organizer's rules", where=where):
         try:
             rules.append(_rule(line, cells))
         except ValueError as error:
@@ -154,36 +155,7 @@ def _target(cell: Token) -> Target | None:
     return Target(said, re.compile(f"{form}(?:/.*)?"))
 
 
-def _table(text: str, where: str) -> Iterator[tuple[int, list[Token]]]:
-    """The body rows of the only table, each with its line (from 1) and its cells."""
+def _parsed(text: str) -> list[Token]:
     from markdown_it import MarkdownIt  # noqa: PLC0415  (50 ms that most commands need not pay)
 
-    tokens = MarkdownIt("commonmark").enable("table").parse(text)
-    starts = [token.map[0] + 1 for token in tokens if token.type == "table_open" and token.map]
-    if len(starts) != 1:
-        raise BadConfig(
-            "The organizer's rules cannot be read",
-            where=f"{where}, line {starts[1] if starts else 1}",
-            why="there is a second table on the page" if starts else "there is no table on the page",
-            fix=f"keep exactly one table, with the columns {' | '.join(COLUMNS)}",
-        )
-    line, cells = starts[0], list["Token"]()
-    for token in tokens:
-        if token.type == "tr_open" and token.map:
-            line, cells = token.map[0] + 1, []
-        elif token.type == "inline" and token.level >= 4:  # deeper than paragraph text: a cell
-            cells.append(token)
-        elif token.type == "tr_close" and line == starts[0]:
-            _check_columns([cell.content for cell in cells], f"{where}, line {line}")
-        elif token.type == "tr_close":
-            yield line, cells
-
-
-def _check_columns(found: Sequence[str], where: str) -> None:
-    if tuple(name.strip().lower() for name in found) != COLUMNS:
-        raise BadConfig(
-            "The organizer's rules cannot be read",
-            where=where,
-            why=f"its columns are {' | '.join(found)}",
-            fix=f"name them {' | '.join(COLUMNS)}",
-        )
+    return MarkdownIt("commonmark").enable("table").parse(text)
