@@ -17,7 +17,7 @@ from agent.config.tables import Mailbox as ListedMailbox
 from agent.config.tables import Recipient as ListedRecipient
 from agent.errors import GoferError, Refused, ServerAway
 from agent.gate import OutputGate
-from agent.handlers.base import Mailbox, Message, Recipient, Reply
+from agent.handlers.doors import Mailbox, Message, Recipient, Reply
 from agent.handlers.retrying import LATER, retry_after
 from agent.text import shorten
 from agent.web import OpenDoor
@@ -51,7 +51,7 @@ def _secret(listed: ListedRecipient | ListedMailbox) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class HttpRecipient:
-    """`agent.handlers.base.Recipient` over a POST: JSON with the message under one key, or plain text, without this
+    """`agent.handlers.doors.Recipient` over a POST: JSON with the message under one key, or plain text, without this
     machine's secrets. The key goes along as `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header)."""
 
     listed: ListedRecipient
@@ -81,7 +81,7 @@ class HttpRecipient:
 
 @dataclass(frozen=True, slots=True)
 class HttpMailbox:
-    """`agent.handlers.base.Mailbox` over GET and POST."""
+    """`agent.handlers.doors.Mailbox` over GET and POST."""
 
     name: str
     listed: ListedMailbox

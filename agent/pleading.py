@@ -38,7 +38,7 @@ Its first line says in one sentence what came of it.
 
 
 class Files(Protocol):
-    """Reading the vault (`agent.handlers.base.Files`, of which this is a part)."""
+    """Reading the vault (`agent.handlers.doors.Files`, of which this is a part)."""
 
     def read(self, path: str, limit: int = 1 << 20) -> bytes: ...
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent import process
 from agent.errors import Refused, TimeUp
-from agent.handlers.base import Document
+from agent.handlers.doors import Document
 from agent.limits import Limits
 from agent.sandbox import Box, Sandbox
 
@@ -28,7 +28,7 @@ _PACKAGES = {"html": "trafilatura", "pdf": "pypdf", "text": "charset_normalizer"
 
 @dataclass(frozen=True, slots=True)
 class DocumentReader:
-    """Takes documents apart (`agent.handlers.base.Documents`). `check` raises TimeUp once the run must end; `sandbox`
+    """Takes documents apart (`agent.handlers.doors.Documents`). `check` raises TimeUp once the run must end; `sandbox`
     shuts the parser in as this machine's settings say."""
 
     check: Callable[[], None]

@@ -10,7 +10,7 @@ from agent.files.paths import TEXT_SUFFIXES, readable, writable
 
 
 class VaultFiles:
-    """The vault as handlers see it: `agent.handlers.base.Files` over `Beneath`, with the policy for tasks."""
+    """The vault as handlers see it: `agent.handlers.doors.Files` over `Beneath`, with the policy for tasks."""
 
     def __init__(self, root: Path) -> None:
         self._beneath = Beneath(root)

@@ -20,7 +20,8 @@ from pydantic import BeforeValidator, Field
 
 from agent import frontmatter
 from agent.errors import BadHeader, Refused
-from agent.handlers.base import Context, Files, Handler, Params
+from agent.handlers.base import Context, Handler, Params
+from agent.handlers.doors import Files
 from agent.text import normal_form, utc
 from agent.vault import handoff
 from agent.vault.finished import as_dropped

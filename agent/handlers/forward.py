@@ -12,7 +12,8 @@ from pydantic import Field, field_validator
 
 from agent.defaults import default_file
 from agent.errors import AnswerLost, Doubt, Refused, ServerAway, TimeUp
-from agent.handlers.base import Context, Handler, Params, Recipient, Reply
+from agent.handlers.base import Context, Handler, Params
+from agent.handlers.doors import Recipient, Reply
 from agent.handlers.forward_rules import RULES, Rule, read_rules
 from agent.handlers.notebook import Notebook
 from agent.handlers.retrying import LATER, retry_after

@@ -14,7 +14,8 @@ from typing import Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from agent.errors import BadHeader, Doubt, Refused
-from agent.handlers.base import Context, Handler, Params, Told
+from agent.handlers.base import Context, Handler, Params
+from agent.handlers.doors import Told
 from agent.handlers.git_request import read_wish
 from agent.text import slug
 from agent.vault.params import read_params

@@ -20,7 +20,8 @@ from pydantic import Field
 
 from agent import frontmatter
 from agent.errors import Doubt, GoferError, Refused, ServerAway
-from agent.handlers.base import Context, Handler, Mailbox, Message, Params
+from agent.handlers.base import Context, Handler, Params
+from agent.handlers.doors import Mailbox, Message
 from agent.text import shorten, slug, utc
 from agent.vault.layout import INBOX, REPORTS
 from agent.vault.values import Change, HandoffReason, Result, Role, Section, Status, Tier

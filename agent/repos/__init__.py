@@ -13,7 +13,7 @@ from pathlib import Path
 from agent.config.tables import ListedRepo
 from agent.errors import Refused
 from agent.git.command import Git, GitError
-from agent.handlers.base import Repo, Told, no_repo
+from agent.handlers.doors import Repo, Told, no_repo
 from agent.repos import local, looking, remote
 from agent.repos.clone import Clone
 from agent.text import shorten
@@ -99,7 +99,7 @@ class ListedRepos:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A listed repository that was opened for one verb; see `agent.handlers.base.Repo`."""
+    """A listed repository that was opened for one verb; see `agent.handlers.doors.Repo`."""
 
     clone: Clone
 

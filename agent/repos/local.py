@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from agent.errors import Refused
 from agent.git.repository import Head
-from agent.handlers.base import Told
+from agent.handlers.doors import Told
 from agent.repos.clone import Clone, bounded, many, short
 from agent.repos.names import branch_name, clean_message, clean_paths, commit_id
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from agent.errors import Refused
-from agent.handlers.base import Told
+from agent.handlers.doors import Told
 from agent.repos.clone import Clone, bounded, many, short
 from agent.repos.names import branch_name
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from agent.errors import Refused, TryLater
 from agent.git.command import GitError, without_secrets
-from agent.handlers.base import Told
+from agent.handlers.doors import Told
 from agent.repos.clone import Clone, bounded, many, short
 from agent.repos.names import branch_name
 from agent.repos.troubles import explained

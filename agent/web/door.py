@@ -1,4 +1,4 @@
-"""The door to other servers, as handlers use it (`agent.handlers.base.Web`): each request judged, paced and bounded."""
+"""The door to other servers (`agent.handlers.doors.Web`), as handlers use it: each request judged, paced, bounded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from agent.config.tables import Network
 from agent.errors import Refused
-from agent.handlers.base import Reply
+from agent.handlers.doors import Reply
 from agent.text import shorten
 from agent.web.body import NotAsked, TooLarge, accepted, media_type, read_body
 from agent.web.names import Resolve, addresses_of, system
@@ -104,7 +104,7 @@ class OpenDoor:
         accept: Sequence[str] = (),
         limit: int = 4 << 20,
     ) -> Reply:
-        """As `agent.handlers.base.Web` says."""
+        """As `agent.handlers.doors.Web` says."""
         target = target_of(url)
         order = _Order("GET", target, _fit(headers or {}, url), secrets or {}, accept, limit)
         began = time.monotonic()
@@ -125,7 +125,7 @@ class OpenDoor:
         secrets: Mapping[str, str] | None = None,
         limit: int = 1 << 20,
     ) -> Reply:
-        """As `agent.handlers.base.Web` says. What an answer holds beyond `limit` is left: the body was taken anyway."""
+        """As `agent.handlers.doors.Web` says. What an answer holds beyond `limit` is left: it was taken anyway."""
         target = target_of(url)
         own = _fit({**(headers or {}), "Content-Type": content_type}, url)
         began = time.monotonic()

@@ -11,7 +11,8 @@ from typing import Any
 
 from agent.documents import DocumentReader
 from agent.files import VaultFiles
-from agent.handlers.base import Context, Handler, NoWeb, Repo, Web, no_repo
+from agent.handlers.base import Context, Handler
+from agent.handlers.doors import NoWeb, Repo, Web, no_repo
 from agent.models.base import Answer, Model, Request
 from agent.sandbox import Sandbox
 from agent.vault.params import read_params

@@ -19,7 +19,7 @@ from agent.errors import Doubt, Refused, ServerAway
 from agent.files import Beneath
 from agent.files.group import change_all
 from agent.gate import OutputGate
-from agent.handlers.base import Reply
+from agent.handlers.doors import Reply
 from agent.handlers.fetch import HANDLER, fetching, handler
 from agent.vault.pictures import section_text
 from agent.vault.values import Status

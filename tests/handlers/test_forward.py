@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from agent.errors import AnswerLost, Refused, ServerAway
 from agent.files import VaultFiles
-from agent.handlers.base import Context, Reply
+from agent.handlers.base import Context
+from agent.handlers.doors import Reply
 from agent.handlers.forward import ForwardParams, run, understood
 from agent.handlers.forward_rules import read_rules
 from agent.handlers.notebook import Notebook

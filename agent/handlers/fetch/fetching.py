@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from agent.errors import CredentialsRefused, GoferError, ServerAway, TaskOver, TimeUp
-from agent.handlers.base import Reply, Web
+from agent.handlers.doors import Reply, Web
 from agent.handlers.fetch.params import LINK
 from agent.handlers.fetch.reading import NotJson, Reading, Row, decode, find, read
 from agent.handlers.fetch.remembering import Memory, Remembered

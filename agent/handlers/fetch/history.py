@@ -17,7 +17,7 @@ from datetime import datetime
 from itertools import groupby
 
 from agent.errors import Refused
-from agent.handlers.base import Files
+from agent.handlers.doors import Files
 from agent.handlers.fetch.reading import Row
 from agent.handlers.fetch.sources import Source
 from agent.text import parse_utc, utc

@@ -18,7 +18,8 @@ from urllib.parse import quote, urlsplit
 from agent import frontmatter
 from agent.defaults import default_file, default_files
 from agent.errors import BadHeader, Doubt, Refused
-from agent.handlers.base import Context, Files
+from agent.handlers.base import Context
+from agent.handlers.doors import Files
 from agent.handlers.fetch import grammar
 from agent.handlers.fetch.params import FetchParams, SourceParams
 from agent.text import normal_form, revision, slug

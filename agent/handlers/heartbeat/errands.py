@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agent.errors import Refused
-from agent.handlers.base import Files
+from agent.handlers.doors import Files
 from agent.handlers.heartbeat.alarms import (
     CRITICAL,
     DAY,

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from agent.errors import Doubt, GoferError, Refused, ServerAway, TimeUp
-from agent.handlers.base import Context, Document, Reply
+from agent.handlers.base import Context
+from agent.handlers.doors import Document, Reply
 from agent.handlers.material import TEXTS, matching, mentioned, must_not_leave
 from agent.handlers.research.request import ResearchParams
 from agent.handlers.retrying import retry_after
