@@ -534,22 +534,25 @@ def test_g39_a_commit_message_holds_ids_and_hashes_only(fleet: Fleet, a: Clone) 
 
 def test_budget_pushes_are_grouped_on_a_host_that_rations_them(fleet: Fleet) -> None:
     a = fleet.clone("a", settings="pushes_per_minute = 6\n")
-    before = fleet.pushes()
+    before, began = fleet.pushes(), time.monotonic()
+
+    def allowed(burst: int) -> int:
+        return burst + int((time.monotonic() - began) // 10)  # one more every ten seconds, on a slow machine
+
     with a.desk() as driven:
         driven.look()
         for number in range(30):
             a.drop(f"t{number}.md", write(str(number), f"notes/{number}.md"))
             driven.travel()
-        assert fleet.pushes() - before <= 3  # the burst
+        assert fleet.pushes() - before <= allowed(3)
         assert driven.desk.exchange
         assert "the host wants at most 6 pushes a minute" in driven.stuck
         budget = driven.desk.exchange.sync.budget
         # On a slow machine the last ones may not have settled yet, and would need a push of their own.
         wait_for(lambda: not ((tick := driven.travel()).running or tick.settling), what="all tasks to end")
-        assert fleet.pushes() - before <= 3
         budget._tokens = 1.0
         driven.travel()
         wait_for(lambda: driven.travel() and not driven.desk.journal.owed, what="the rest in one push")
-    assert fleet.pushes() - before <= 4
+    assert fleet.pushes() - before <= allowed(4)
     assert Counter(fleet.outcomes().values()) == {1: 30}
     fleet.unharmed()
